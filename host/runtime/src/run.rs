@@ -1,0 +1,139 @@
+//! One run: a store of its own, a plugin instantiated in it, and the clocks that bound it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use hostler_capability::{Binding, RunContext, RunState, StopReason};
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::{Prepared, RunFailure, Runtime, engine::TICK, wasi};
+
+/// How long a plugin has after it was interrupted, to end between two steps of a change.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How a run ended. What it reported and planned is in its context.
+#[derive(Debug)]
+pub struct RunOutcome {
+    /// The plugin's own sentence, or why there is none.
+    pub result: Result<String, RunFailure>,
+    /// How long it took.
+    pub duration: Duration,
+    /// Processor time of the plugin's own code, to a hundredth of a second.
+    pub processor_time: Duration,
+    /// The most memory that it used.
+    pub memory_bytes: u64,
+}
+
+impl Runtime {
+    /// Runs a plugin to its end, or to the end of its limits.
+    pub async fn run(&self, prepared: &Prepared, bindings: &[Binding], context: &Arc<RunContext>) -> RunOutcome {
+        let started = Instant::now();
+        let ticks = Arc::new(AtomicU64::new(0));
+        let mut memory_bytes = 0;
+        let result = self.run_bounded(prepared, bindings, context, &ticks, &mut memory_bytes).await;
+        let ticks = u32::try_from(ticks.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+        RunOutcome { result, duration: started.elapsed(), processor_time: TICK * ticks, memory_bytes }
+    }
+
+    async fn run_bounded(
+        &self,
+        prepared: &Prepared,
+        bindings: &[Binding],
+        context: &Arc<RunContext>,
+        ticks: &Arc<AtomicU64>,
+        memory_bytes: &mut u64,
+    ) -> Result<String, RunFailure> {
+        let scratch = tempfile::Builder::new().prefix("run-").tempdir_in(&self.scratch);
+        if let Err(error) = &scratch {
+            context.note(format!("the run has no scratch directory: {error}"));
+        }
+        let wasi = wasi::context(context, scratch.as_ref().ok().map(tempfile::TempDir::path));
+        let mut state = RunState::new(context.clone(), wasi);
+        for capability in &prepared.capabilities {
+            state.insert(capability.prepare(bindings, context)?);
+        }
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.memory);
+        count_processor_time(&mut store, ticks, context.limits.cpu_seconds);
+        let ended = tokio::select! {
+            ended = call(prepared, &mut store, context) => ended,
+            stopped = outer_end(context) => Err(stopped),
+        };
+        *memory_bytes = store.data().memory.used();
+        let limits = &context.limits;
+        ended.map_err(|failure| match failure {
+            RunFailure::Trap(_) if store.data().memory.refused => RunFailure::Memory(limits.memory_bytes),
+            RunFailure::Trap(_) if spent(ticks, limits.cpu_seconds) => RunFailure::ProcessorTime(limits.cpu_seconds),
+            other => other,
+        })
+    }
+}
+
+async fn call(
+    prepared: &Prepared,
+    store: &mut Store<RunState>,
+    context: &Arc<RunContext>,
+) -> Result<String, RunFailure> {
+    let instance = prepared.instance.instantiate_async(&mut *store).await.map_err(trap)?;
+    let mode = context.info.mode;
+    let ended = store
+        .run_concurrent(async |accessor| instance.hostler_plugin_task().call_run(accessor, mode).await)
+        .await
+        .and_then(|result| result)
+        .map_err(trap)?;
+    ended.map_err(|message| RunFailure::Task(printable(&message)))
+}
+
+/// Ends when the run has to end, whatever its plugin does.
+async fn outer_end(context: &Arc<RunContext>) -> RunFailure {
+    let asked_to_stop = async {
+        loop {
+            match context.stop.wait().await {
+                StopReason::WindowClosed => std::future::pending::<()>().await,
+                reason => {
+                    tokio::time::sleep(GRACE).await;
+                    return reason;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(context.limits.wall()) => {
+            context.stop.request(StopReason::TimeLimit);
+            RunFailure::Time(context.limits.wall_seconds)
+        }
+        reason = asked_to_stop => RunFailure::Stopped(reason),
+    }
+}
+
+/// Counts the ticks in which the plugin's own code ran: the callback is called only while it does.
+fn count_processor_time(store: &mut Store<RunState>, ticks: &Arc<AtomicU64>, seconds: u64) {
+    store.set_epoch_deadline(1);
+    let ticks = ticks.clone();
+    store.epoch_deadline_callback(move |_| {
+        ticks.fetch_add(1, Ordering::Relaxed);
+        if spent(&ticks, seconds) {
+            return Err(wasmtime::Error::msg("processor time"));
+        }
+        Ok(UpdateDeadline::Yield(1))
+    });
+}
+
+fn spent(ticks: &AtomicU64, seconds: u64) -> bool {
+    u128::from(ticks.load(Ordering::Relaxed)) * TICK.as_millis() >= u128::from(seconds) * 1000
+}
+
+fn trap(error: wasmtime::Error) -> RunFailure {
+    let cause = error.root_cause().to_string();
+    RunFailure::Trap(printable(cause.lines().next().unwrap_or_default()))
+}
+
+/// What a plugin says is printed on a terminal: no control characters, and not without end.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(2000).collect()
+}
