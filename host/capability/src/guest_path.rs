@@ -61,7 +61,9 @@ pub enum GuestPathError {
     #[error("a path stays below its directory: \"..\" is refused")]
     Upwards,
     /// A backslash that is not followed by `x` and two hexadecimal digits, or that stands for a slash or a zero byte.
-    #[error("a backslash in a path stands before xNN, the byte's two hexadecimal digits (a backslash itself is \\x5c), and never for a slash or a zero byte")]
+    #[error(
+        "a backslash in a path stands before xNN, the byte's two hexadecimal digits (a backslash itself is \\x5c), and never for a slash or a zero byte"
+    )]
     Escape,
 }
 
@@ -149,7 +151,10 @@ mod tests {
     fn bindings() -> Vec<Binding> {
         let target = |name: &str| Target {
             name: name.into(),
-            resource: Resource::Directory(DirectoryResource { path: format!("/srv/{name}").into(), trust_contents: false }),
+            resource: Resource::Directory(DirectoryResource {
+                path: format!("/srv/{name}").into(),
+                trust_contents: false,
+            }),
         };
         let binding = |request: &str, many, targets: &[&str], access| Binding {
             request: request.into(),
@@ -157,10 +162,7 @@ mod tests {
             targets: targets.iter().map(|name| target(name)).collect(),
             grant: Grant::Directory(access),
         };
-        vec![
-            binding("data", false, &["shop"], Access::Read),
-            binding("logs", true, &["a", "b"], Access::Write),
-        ]
+        vec![binding("data", false, &["shop"], Access::Read), binding("logs", true, &["a", "b"], Access::Write)]
     }
 
     #[test]

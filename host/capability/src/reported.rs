@@ -140,7 +140,8 @@ pub struct Attachment {
     pub name: String,
     /// Such as `text/x-diff`.
     pub media_type: String,
-    /// Its bytes.
+    /// Its bytes; hexadecimal in JSON.
+    #[serde(with = "hex::serde")]
     pub content: Vec<u8>,
 }
 

@@ -9,6 +9,9 @@ use crate::{
     narrow::{grant_of, wider},
 };
 
+/// The word of a Redis grant that keeps only what reads.
+const READ_ONLY: &str = "read-only";
+
 /// What a task hands to its plugin: a binding for each request, and the settings with their defaults.
 ///
 /// With `only_reading`, and for a plugin that only looks, nothing is granted that changes anything, whatever is
@@ -119,10 +122,12 @@ fn reading(grant: Grant) -> Grant {
             grant.call.clear();
             Grant::Postgres(grant)
         }
-        Grant::Redis(words) => {
-            // What cannot be read was refused before; were it not, nothing would be granted.
-            let reading = RedisGrant::parse(&words).map(|grant| grant.reading_only().words());
-            Grant::Redis(reading.unwrap_or_default())
+        Grant::Redis(mut words) => {
+            // The grant's own word: of all the others it keeps only what reads.
+            if !words.iter().any(|word| word == READ_ONLY) {
+                words.push(READ_ONLY.into());
+            }
+            Grant::Redis(words)
         }
         Grant::Directory(_) => Grant::Directory(hostler_manifest::Access::Read),
         Grant::Program { .. } => Grant::Program { changes: false },

@@ -166,7 +166,11 @@ impl fmt::Display for Warning {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BindingError {
     /// A request that the plugin cannot work without has no resource.
-    #[error("{}`{key}` is missing: the plugin asks for a {kind} to {reason}{}", at(place), candidates(known, kind))]
+    #[error(
+        "{}`{key}` is missing: the plugin asks for a resource of kind {kind}, to {reason}{}",
+        at(place),
+        candidates(known, kind)
+    )]
     NotBound {
         /// Where the task is.
         place: Option<Place>,
@@ -192,7 +196,7 @@ pub enum BindingError {
         known: Vec<String>,
     },
     /// The resource is of another kind.
-    #[error("{}`{key}` has to be a {wanted}, and `{resource}` is a {found}", at(place))]
+    #[error("{}`{key}` has to be of kind {wanted}, and `{resource}` is of kind {found}", at(place))]
     Kind {
         /// Where.
         place: Option<Place>,

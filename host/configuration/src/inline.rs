@@ -25,7 +25,7 @@ pub fn inline(kind: &str, text: &str, resources: &Resources) -> Result<Resource,
         return if resource.kind() == kind {
             Ok(resource.clone())
         } else {
-            Err(format!("has to be a {kind}, and `{text}` is a {}", resource.kind()))
+            Err(format!("has to be of kind {kind}, and `{text}` is of kind {}", resource.kind()))
         };
     }
     let unknown = |problem: &str| {
@@ -159,9 +159,11 @@ impl TaskConfiguration {
 /// A setting's text as the type that it has; text where it is none of that type, so that the check names it.
 fn value(kind: SettingKind, text: &str) -> Value {
     let parsed = match kind {
-        SettingKind::Boolean | SettingKind::Integer | SettingKind::Number | SettingKind::Percent | SettingKind::Table => {
-            serde_json::from_str(text).ok()
-        }
+        SettingKind::Boolean
+        | SettingKind::Integer
+        | SettingKind::Number
+        | SettingKind::Percent
+        | SettingKind::Table => serde_json::from_str(text).ok(),
         SettingKind::Bytes => text.parse::<u64>().ok().map(Value::from),
         SettingKind::Texts => {
             Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect())

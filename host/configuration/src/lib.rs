@@ -37,7 +37,7 @@ pub use limits::LimitsConfiguration;
 pub use load::Configuration;
 pub use narrow::{
     DEFAULT_CONNECTIONS, DirectoryNarrowing, EndpointNarrowing, HistoryNarrowing, Narrowing, PostgresNarrowing,
-    ProgramNarrowing, RedisNarrowing, Wider, grant_of, wider,
+    ProgramNarrowing, RedisNarrowing, Wider, grant_of, redis_only_reads, wider,
 };
 pub use place::Place;
 pub use procedure::ProcedureConfiguration;
@@ -57,5 +57,7 @@ pub const TEMPLATE: &str = include_str!("template.toml");
 /// Names that an operator gives: up to 64 lower-case letters, digits, hyphens and underscores.
 fn is_name(name: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-_".contains(letter);
-    (1..=64).contains(&name.len()) && name.starts_with(|first: char| first != '-' && first != '_') && name.chars().all(plain)
+    (1..=64).contains(&name.len())
+        && name.starts_with(|first: char| first != '-' && first != '_')
+        && name.chars().all(plain)
 }

@@ -139,11 +139,7 @@ pub struct Wider {
 }
 
 impl Narrowing {
-    pub(crate) fn read(
-        kind: &str,
-        section: &Section<'_>,
-        errors: &mut Vec<ConfigurationError>,
-    ) -> Option<Self> {
+    pub(crate) fn read(kind: &str, section: &Section<'_>, errors: &mut Vec<ConfigurationError>) -> Option<Self> {
         Some(match kind {
             "postgres" => Self::Postgres(section.read(errors)?),
             "redis" => Self::Redis(section.read(errors)?),
@@ -222,9 +218,7 @@ pub fn grant_of(request: &Request) -> Grant {
         Request::Redis(request) => Grant::Redis(request.allow.clone()),
         Request::Directory(request) => Grant::Directory(request.access),
         Request::Program(request) => Grant::Program { changes: request.effect == Effect::Changes },
-        Request::Endpoint(request) if request.methods.is_empty() => {
-            Grant::Endpoint(vec!["GET".into(), "HEAD".into()])
-        }
+        Request::Endpoint(request) if request.methods.is_empty() => Grant::Endpoint(vec!["GET".into(), "HEAD".into()]),
         Request::Endpoint(request) => {
             Grant::Endpoint(request.methods.iter().map(|method| method.to_uppercase()).collect())
         }
@@ -253,6 +247,12 @@ pub fn wider(outer: &Grant, inner: &Grant) -> Vec<Wider> {
     }
 }
 
+/// Whether the words of a request for a Redis server give nothing that always changes something. What is no grant is
+/// taken to.
+pub fn redis_only_reads(words: &[String]) -> bool {
+    RedisGrant::parse(words).is_ok_and(|grant| !grant.changes())
+}
+
 fn wider_postgres(outer: &PostgresGrant, inner: &PostgresGrant) -> Vec<Wider> {
     let words = |outer: &str, inner: &str| {
         outer.split_whitespace().map(str::to_uppercase).eq(inner.split_whitespace().map(str::to_uppercase))
@@ -262,7 +262,9 @@ fn wider_postgres(outer: &PostgresGrant, inner: &PostgresGrant) -> Vec<Wider> {
     found.extend(entries("statements", &outer.statements, &inner.statements, words));
     found.extend(entries("call", &outer.call, &inner.call, pattern_covers));
     found.extend(entries("functions", &outer.functions, &inner.functions, pattern_covers));
-    found.extend(entries("settings", &outer.settings, &inner.settings, |outer, inner| outer.eq_ignore_ascii_case(inner)));
+    found.extend(entries("settings", &outer.settings, &inner.settings, |outer, inner| {
+        outer.eq_ignore_ascii_case(inner)
+    }));
     found.extend(entries("databases", &outer.databases, &inner.databases, pattern_covers));
     if inner.connections > outer.connections {
         let problem = format!("it asks for {}", outer.connections);
@@ -280,12 +282,7 @@ fn wider_redis(outer: &[String], inner: &[String]) -> Option<Wider> {
     covered.err().map(|problem| Wider { field: "allow", entry: shown, problem })
 }
 
-fn entries(
-    field: &'static str,
-    outer: &[String],
-    inner: &[String],
-    covers: impl Fn(&str, &str) -> bool,
-) -> Vec<Wider> {
+fn entries(field: &'static str, outer: &[String], inner: &[String], covers: impl Fn(&str, &str) -> bool) -> Vec<Wider> {
     let uncovered = inner.iter().filter(|inner| !outer.iter().any(|outer| covers(outer, inner)));
     let has = match outer {
         [] => "it asks for none".to_owned(),

@@ -66,7 +66,11 @@ impl ProcedureConfiguration {
                 let task = task.chars().take(80).collect();
                 errors.push(ConfigurationError::UnknownTask { place, key, task, meant, known: tasks.to_vec() });
             } else if written.tasks[..position].iter().any(|earlier| earlier.get_ref() == task) {
-                errors.push(ConfigurationError::Value { place, key, problem: format!("names the task `{task}` twice") });
+                errors.push(ConfigurationError::Value {
+                    place,
+                    key,
+                    problem: format!("names the task `{task}` twice"),
+                });
             }
         }
         if let (Some(schedule), Some(window)) = (&written.schedule, &written.window)
@@ -75,7 +79,9 @@ impl ProcedureConfiguration {
             warnings.push(Warning {
                 place: section.key_place("window"),
                 key: format!("{}.window", section.path),
-                notice: format!("is {window}, and the schedule {schedule} is outside it: no task that changes something will start"),
+                notice: format!(
+                    "is {window}, and the schedule {schedule} is outside it: no task that changes something will start"
+                ),
             });
         }
         (errors.len() == before).then(|| Self {

@@ -215,8 +215,7 @@ mod tests {
             );
             assert!(!shown.contains("hunter2"), "{shown}");
         }
-        let program =
-            ProgramResource { variables: [("TOKEN".into(), "hunter2".into())].into(), ..Default::default() };
+        let program = ProgramResource { variables: [("TOKEN".into(), "hunter2".into())].into(), ..Default::default() };
         assert!(!format!("{program:?}").contains("hunter2"));
         assert!(format!("{program:?}").contains("TOKEN"));
     }

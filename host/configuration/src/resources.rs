@@ -12,8 +12,8 @@ use hostler_policy::{
 };
 
 use crate::{
-    ConfigurationError, DirectoryResource, EndpointResource, PostgresResource, ProgramResource, RedisResource, Resource,
-    Warning, redact::has_password, section::Section,
+    ConfigurationError, DirectoryResource, EndpointResource, PostgresResource, ProgramResource, RedisResource,
+    Resource, Warning, redact::has_password, section::Section,
 };
 
 /// The kinds of resources that a configuration names.
@@ -177,8 +177,9 @@ fn check_program(resource: &ProgramResource) -> Vec<(String, String)> {
             problems.push((key, "makes an {output}, and says that it only reads".into()));
         }
     }
-    let is_variable =
-        |name: &str| !name.is_empty() && !name.contains(['=', '\0']) && !name.starts_with(|first: char| first.is_ascii_digit());
+    let is_variable = |name: &str| {
+        !name.is_empty() && !name.contains(['=', '\0']) && !name.starts_with(|first: char| first.is_ascii_digit())
+    };
     for name in resource.environment.iter().filter(|name| !is_variable(name)) {
         problems.push((format!("environment.{name}"), "is no name of an environment variable".into()));
     }

@@ -141,6 +141,22 @@ impl TryFrom<String> for Schedule {
     }
 }
 
+impl Schedule {
+    /// The same as a calendar event of systemd's, without its time zone.
+    pub fn on_calendar(&self) -> String {
+        let at = |time: &Time| format!("{:02}:{:02}:00", time.hour(), time.minute());
+        match &self.rhythm {
+            Rhythm::Hourly { minute } => format!("*-*-* *:{minute:02}:00"),
+            Rhythm::Daily { time } => format!("*-*-* {}", at(time)),
+            Rhythm::Weekly { days, time } => {
+                let days: Vec<String> = days.iter().map(|day| format!("{day:?}").chars().take(3).collect()).collect();
+                format!("{} *-*-* {}", days.join(","), at(time))
+            }
+            Rhythm::Monthly { day, time } => format!("*-*-{day:02} {}", at(time)),
+        }
+    }
+}
+
 impl fmt::Display for Schedule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.text)

@@ -28,12 +28,7 @@ pub(crate) struct Section<'i> {
 
 impl<'i> Section<'i> {
     /// A table below this one; an error where the key is there and holds something else.
-    pub(crate) fn below(
-        &self,
-        key: &str,
-        meaning: &str,
-        errors: &mut Vec<ConfigurationError>,
-    ) -> Option<Section<'i>> {
+    pub(crate) fn below(&self, key: &str, meaning: &str, errors: &mut Vec<ConfigurationError>) -> Option<Section<'i>> {
         let (name, value) = self.table.get_key_value(key)?;
         let path = format!("{}.{key}", self.path);
         match value.get_ref() {
@@ -149,12 +144,8 @@ struct Found {
 fn find(table: &DeTable<'_>, span: &Range<usize>) -> Option<Found> {
     table.iter().find_map(|(key, value)| {
         let name = key.get_ref().to_string();
-        let whole = || Found {
-            top: name.clone(),
-            path: name.clone(),
-            span: key.span(),
-            kind: in_words(value.get_ref()),
-        };
+        let whole =
+            || Found { top: name.clone(), path: name.clone(), span: key.span(), kind: in_words(value.get_ref()) };
         if key.span() == *span {
             return Some(whole());
         }

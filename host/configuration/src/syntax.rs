@@ -49,7 +49,9 @@ fn harmless_beginning(line: &str) -> Option<&str> {
     let line = line.trim();
     let bare = |text: &str| {
         !text.is_empty()
-            && text.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-.".contains(letter))
+            && text
+                .chars()
+                .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-.".contains(letter))
     };
     if let Some(header) = line.strip_prefix('[') {
         return bare(header.trim_end_matches(']').trim()).then_some(line);

@@ -158,11 +158,7 @@ struct Reading<'r, 'i> {
 }
 
 impl Reading<'_, '_> {
-    fn read(
-        &self,
-        value: &Spanned<DeValue<'_>>,
-        errors: &mut Vec<ConfigurationError>,
-    ) -> Option<BindConfiguration> {
+    fn read(&self, value: &Spanned<DeValue<'_>>, errors: &mut Vec<ConfigurationError>) -> Option<BindConfiguration> {
         let expected = "a resource such as \"postgres.main\", a list of them, or { resource = …, … }";
         let (names, narrowed) = match value.get_ref() {
             DeValue::String(_) | DeValue::Array(_) => (self.names(self.request, value, expected, errors)?, None),

@@ -21,7 +21,9 @@ impl TryFrom<String> for Zone {
                 let shown: String = name.chars().take(60).collect();
                 Err(match did_you_mean(&name, known) {
                     Some(meant) => format!("is {shown:?}, which is no time zone; did you mean {meant:?}?"),
-                    None => format!("is {shown:?}, which is no time zone; write an IANA name such as \"Europe/Berlin\""),
+                    None => {
+                        format!("is {shown:?}, which is no time zone; write an IANA name such as \"Europe/Berlin\"")
+                    }
                 })
             }
         }

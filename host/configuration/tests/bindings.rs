@@ -124,7 +124,11 @@ fn grants(task: &str, only_reading: bool) -> Vec<(String, Grant)> {
 
 fn problems(task: &str) -> Vec<String> {
     let errors = bound(task, false).expect_err("it does not fit");
-    errors.0.iter().map(|error| error.to_string().rsplit_once("hostler.toml:").map_or(error.to_string(), |(_, rest)| rest.into())).collect()
+    errors
+        .0
+        .iter()
+        .map(|error| error.to_string().rsplit_once("hostler.toml:").map_or(error.to_string(), |(_, rest)| rest.into()))
+        .collect()
 }
 
 #[test]
@@ -175,17 +179,33 @@ connections = 1"
 #[test]
 fn what_is_wider_than_its_request_is_refused_entry_by_entry() {
     for (request, narrowing, expected) in [
-        ("database", "resource = \"postgres.main\", write = [\"*.*\", \"public.a\"]", "write` is wider than the plugin's request: `*.*` is not covered"),
+        (
+            "database",
+            "resource = \"postgres.main\", write = [\"*.*\", \"public.a\"]",
+            "write` is wider than the plugin's request: `*.*` is not covered",
+        ),
         ("database", "resource = \"postgres.main\", read = [\"shop.orders\"]", "read` is wider"),
-        ("database", "resource = \"postgres.main\", statements = [\"VACUUM FULL\"]", "`VACUUM FULL` is not covered, it asks for VACUUM, ANALYZE"),
+        (
+            "database",
+            "resource = \"postgres.main\", statements = [\"VACUUM FULL\"]",
+            "`VACUUM FULL` is not covered, it asks for VACUUM, ANALYZE",
+        ),
         ("database", "resource = \"postgres.main\", call = [\"public.f\"]", "call` is wider"),
         ("database", "resource = \"postgres.main\", functions = [\"public.*\"]", "functions` is wider"),
         ("database", "resource = \"postgres.main\", settings = [\"work_mem\"]", "settings` is wider"),
         ("database", "resource = \"postgres.main\", databases = [\"*\"]", "databases` is wider"),
-        ("database", "resource = \"postgres.main\", connections = 7", "connections` is wider than the plugin's request: `7` is not covered, it asks for 6"),
+        (
+            "database",
+            "resource = \"postgres.main\", connections = 7",
+            "connections` is wider than the plugin's request: `7` is not covered, it asks for 6",
+        ),
         ("cache", "resource = \"redis.cache\", allow = [\"+flushall\", \"~*\"]", "allow` is wider"),
         ("cache", "resource = \"redis.cache\", allow = [\"+expire\", \"~*\"]", "allow` is wider"),
-        ("site", "resource = \"endpoint.site\", methods = [\"DELETE\"]", "`DELETE` is not covered, it asks for GET, POST"),
+        (
+            "site",
+            "resource = \"endpoint.site\", methods = [\"DELETE\"]",
+            "`DELETE` is not covered, it asks for GET, POST",
+        ),
         ("past", "resource = \"history\", tasks = [\"*\"]", "tasks` is wider"),
     ] {
         let others = ALL.lines().filter(|line| !line.contains(&format!(".{request} "))).collect::<Vec<_>>().join("\n");
@@ -213,24 +233,29 @@ fn a_request_that_reads_cannot_be_bound_to_change() {
 
 #[test]
 fn what_is_not_bound_or_bound_wrongly_is_named_together() {
-    let problems = problems("bind.databse = \"postgres.main\"\nbind.cache = \"postgres.main\"\nbind.logs = \"directory.logs\"\nbind.site = [\"endpoint.site\"]\nbind.dump = \"history\"");
+    let problems = problems(
+        "bind.databse = \"postgres.main\"\nbind.cache = \"postgres.main\"\nbind.logs = \"directory.logs\"\nbind.site = [\"endpoint.site\"]\nbind.dump = \"history\"",
+    );
     assert_eq!(
         problems,
         [
             "17: `tasks.sweep.bind.databse` is not a request of this plugin; did you mean `database`?",
-            "18: `tasks.sweep.bind.cache` has to be a redis, and `main` is a postgres",
-            "15: `tasks.sweep.bind.database` is missing: the plugin asks for a postgres to choose tables, and vacuum them; there are postgres.main, postgres.replica",
-            "21: `tasks.sweep.bind.dump` has to be a program, and `history` is a history",
+            "18: `tasks.sweep.bind.cache` has to be of kind redis, and `main` is of kind postgres",
+            "15: `tasks.sweep.bind.database` is missing: the plugin asks for a resource of kind postgres, to choose tables, and vacuum them; there are postgres.main, postgres.replica",
+            "21: `tasks.sweep.bind.dump` has to be of kind program, and `history` is of kind history",
             "15: `tasks.sweep.settings.age` is required: how old",
         ]
     );
-    let problems = self::problems(&format!("bind.database = [\"postgres.main\", \"postgres.replica\"]\nbind.cache = \"redis.cache\"\nbind.logs = \"directory.logs\"\n{AGE}"));
+    let problems = self::problems(&format!(
+        "bind.database = [\"postgres.main\", \"postgres.replica\"]\nbind.cache = \"redis.cache\"\nbind.logs = \"directory.logs\"\n{AGE}"
+    ));
     assert_eq!(problems, ["17: `tasks.sweep.bind.database` takes one resource, and 2 are bound to it"]);
 }
 
 #[test]
 fn settings_of_a_wrong_type_or_out_of_range_are_named_with_their_line() {
-    let problems = problems(&format!("{ALL}[tasks.sweep.settings]\nwarning = 101\nage = 5\ntoken = \"hunter2\"\nwarnig = 1"));
+    let problems =
+        problems(&format!("{ALL}[tasks.sweep.settings]\nwarning = 101\nage = 5\ntoken = \"hunter2\"\nwarnig = 1"));
     assert_eq!(
         problems,
         [
@@ -321,7 +346,12 @@ fn resources_and_settings_are_given_at_the_command_line() {
         true,
     )
     .expect_err("nothing is bound");
-    assert!(errors.to_string().starts_with("`--bind cache` is missing: the plugin asks for a redis to count keys"), "{errors}");
+    assert!(
+        errors
+            .to_string()
+            .starts_with("`--bind cache` is missing: the plugin asks for a resource of kind redis, to count keys"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -345,7 +375,7 @@ fn what_is_given_wrongly_at_the_command_line_is_named_without_a_secret() {
     for expected in [
         "`--bind databse` is not a request of this plugin; did you mean `database`?",
         "`--bind database` is `postgres.mian`, which does not exist; did you mean `postgres.main`?",
-        "`--bind past` has to be a history, and `machine` is a machine",
+        "`--bind past` has to be of kind history, and `machine` is of kind machine",
         "`--bind figures` has to be \"machine\"",
         "`--set agee` is not a setting of this plugin; did you mean `age`?",
     ] {
@@ -355,9 +385,14 @@ fn what_is_given_wrongly_at_the_command_line_is_named_without_a_secret() {
 
 #[test]
 fn a_resource_is_written_out_with_its_kind() {
-    assert!(matches!(Resource::parse_inline("postgres=host=db1 dbname=shop"), Ok(Resource::Postgres(database)) if database.dsn == "host=db1 dbname=shop"));
+    assert!(
+        matches!(Resource::parse_inline("postgres=host=db1 dbname=shop"), Ok(Resource::Postgres(database)) if database.dsn == "host=db1 dbname=shop")
+    );
     assert!(matches!(Resource::parse_inline("redis=redis://cache1"), Ok(Resource::Redis(_))));
     assert_eq!(Resource::parse_inline("machine"), Ok(Resource::Machine));
     assert!(Resource::parse_inline("mysql=hunter2").is_err_and(|problem| !problem.contains("hunter2")));
-    assert!(inline("postgres", "redis://:hunter2@x", &Resources::default()).is_err_and(|problem| !problem.contains("hunter2")));
+    assert!(
+        inline("postgres", "redis://:hunter2@x", &Resources::default())
+            .is_err_and(|problem| !problem.contains("hunter2"))
+    );
 }

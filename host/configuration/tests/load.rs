@@ -77,7 +77,9 @@ fn a_whole_configuration_is_read_and_its_paths_are_absolute() {
     assert_eq!(configuration.host.state, directory.join("state"));
     assert_eq!(configuration.host.registry, directory.join("state/registry"));
     assert_eq!((configuration.host.parallel, configuration.host.keep_runs), (2, 1000));
-    let Some(Resource::Postgres(database)) = configuration.resources.get("postgres.main") else { panic!("no database") };
+    let Some(Resource::Postgres(database)) = configuration.resources.get("postgres.main") else {
+        panic!("no database")
+    };
     assert_eq!(database.password_file.as_deref(), Some(directory.join("db1.password").as_path()));
     assert!(configuration.resources.get("redis.cache").is_some());
     assert_eq!(configuration.resources.get("machine"), Some(&Resource::Machine));
@@ -114,7 +116,8 @@ fn an_unreadable_file_says_why() {
 
 #[test]
 fn what_is_no_toml_is_named_by_line_and_its_values_are_not_shown() {
-    let errors = Written::new("[host]\nparallel = 4\n[postgres.main]\ndsn = \"host=db1 password=hunter2\nx = 1\n").errors();
+    let errors =
+        Written::new("[host]\nparallel = 4\n[postgres.main]\ndsn = \"host=db1 password=hunter2\nx = 1\n").errors();
     assert!(errors[0].starts_with("hostler.toml:4: this is not TOML: "), "{errors:?}");
     assert!(errors[0].contains("near `dsn`"), "{errors:?}");
     for text in [
@@ -138,7 +141,8 @@ fn what_is_no_toml_is_named_by_line_and_its_values_are_not_shown() {
 
 #[test]
 fn an_unknown_key_is_answered_with_what_was_meant() {
-    let errors = Written::new(&GOOD.replace("schedule =", "shedule =").replace("parallel = 2", "paralell = 2")).errors();
+    let errors =
+        Written::new(&GOOD.replace("schedule =", "shedule =").replace("parallel = 2", "paralell = 2")).errors();
     assert_eq!(
         errors,
         [
@@ -146,7 +150,9 @@ fn an_unknown_key_is_answered_with_what_was_meant() {
             "hostler.toml:22: `procedures.weekly.shedule` is not known; did you mean `schedule`?",
         ]
     );
-    let errors = Written::new("[postgress.main]\ndsn = \"host=x\"\n[tasks.a]\nplugin = \"p\"\nlimits = { memory = 1 }\n").errors();
+    let errors =
+        Written::new("[postgress.main]\ndsn = \"host=x\"\n[tasks.a]\nplugin = \"p\"\nlimits = { memory = 1 }\n")
+            .errors();
     assert!(errors[0].contains("`postgress` is not known; did you mean `postgres`?"), "{errors:?}");
     assert!(errors[1].starts_with("hostler.toml:5: `tasks.a.limits.memory` is not known"), "{errors:?}");
 }
@@ -169,7 +175,8 @@ fn a_wrong_type_names_what_is_expected_and_not_what_was_written() {
 
 #[test]
 fn a_missing_key_is_named() {
-    let errors = Written::new("[postgres.main]\n[tasks.a]\nbind = { x = {} }\n[procedures.p]\nschedule = \"hourly\"\n").errors();
+    let errors =
+        Written::new("[postgres.main]\n[tasks.a]\nbind = { x = {} }\n[procedures.p]\nschedule = \"hourly\"\n").errors();
     assert_eq!(
         errors,
         [
@@ -191,7 +198,10 @@ fn a_schedule_a_zone_and_a_window_that_are_none() {
     let errors = Written::new(&text).errors();
     assert_eq!(errors.len(), 4, "{errors:?}");
     assert!(errors[0].starts_with("hostler.toml:18: `tasks.vacuum.window` is \"22:00-22:00\", which is no window"));
-    assert!(errors[1].starts_with("hostler.toml:22: `procedures.weekly.schedule` is \"Sonntag 03:00\", which is no schedule"));
+    assert!(
+        errors[1]
+            .starts_with("hostler.toml:22: `procedures.weekly.schedule` is \"Sonntag 03:00\", which is no schedule")
+    );
     assert!(errors[2].ends_with("which is no time zone; did you mean \"Europe/Berlin\"?"), "{errors:?}");
     assert!(errors[3].contains("`procedures.weekly.window`"));
 }
@@ -201,22 +211,30 @@ fn two_tasks_of_one_name_are_named_with_both_places() {
     let twice = format!("{GOOD}\n[tasks.vacuum]\nplugin = \"other\"\n");
     assert_eq!(
         Written::new(&twice).errors(),
-        ["hostler.toml:27: `tasks.vacuum` is defined twice, first at hostler.toml:13; give one of them another name, or remove it"]
+        [
+            "hostler.toml:27: `tasks.vacuum` is defined twice, first at hostler.toml:13; give one of them another name, or remove it"
+        ]
     );
     let errors = Written::new(GOOD).part("a.toml", "\n[tasks.vacuum]\nplugin = \"other\"\n").errors();
     assert_eq!(
         errors,
-        ["conf.d/a.toml:2: `tasks.vacuum` is defined twice, first at hostler.toml:13; give one of them another name, or remove it"]
+        [
+            "conf.d/a.toml:2: `tasks.vacuum` is defined twice, first at hostler.toml:13; give one of them another name, or remove it"
+        ]
     );
     let errors = Written::new(GOOD).part("a.toml", "[host]\n").errors();
     assert!(errors[0].starts_with("conf.d/a.toml:1: `host` is defined twice, first at hostler.toml:2"), "{errors:?}");
     let errors = Written::new("[postgres.a]\ndsn = \"host=a\"\ndsn = \"host=b\"\n").errors();
-    assert!(errors[0].starts_with("hostler.toml:3: `postgres.a.dsn` is defined twice, first at hostler.toml:2"), "{errors:?}");
+    assert!(
+        errors[0].starts_with("hostler.toml:3: `postgres.a.dsn` is defined twice, first at hostler.toml:2"),
+        "{errors:?}"
+    );
 }
 
 #[test]
 fn what_does_not_exist_is_answered_with_what_was_meant() {
-    let text = GOOD.replace("\"postgres.main\"", "\"main\"").replace("[\"vacuum\"]", "[\"vacum\", \"vacuum\", \"vacuum\"]");
+    let text =
+        GOOD.replace("\"postgres.main\"", "\"main\"").replace("[\"vacuum\"]", "[\"vacum\", \"vacuum\", \"vacuum\"]");
     assert_eq!(
         Written::new(&text).errors(),
         [
@@ -246,7 +264,10 @@ fn bindings_of_several_resources_are_held_together() {
         ("bind.x = 1", "`tasks.t.bind.x` has to be a resource such as"),
         ("bind = \"postgres.a\"", "`tasks.t.bind` has to be a table of requests and resources"),
         ("bind.x = { resource = \"postgres.a\", resources = [\"postgres.a\"] }", "one of them will do"),
-        ("bind.x = { resource = \"postgres.a\", wirte = [] }", "`tasks.t.bind.x.wirte` is not known; did you mean `write`?"),
+        (
+            "bind.x = { resource = \"postgres.a\", wirte = [] }",
+            "`tasks.t.bind.x.wirte` is not known; did you mean `write`?",
+        ),
         ("bind.x = { resource = \"postgres.a\", allow = [] }", "`tasks.t.bind.x.allow` is not known"),
         ("bind.x = { resource = \"postgres.a\", connections = 0 }", "`tasks.t.bind.x.connections`"),
         ("bind.x = { resource = \"machine\", read = [] }", "`tasks.t.bind.x.read` is not known"),

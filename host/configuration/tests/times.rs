@@ -56,9 +56,25 @@ fn each_form_is_due_when_it_says() {
 #[test]
 fn what_is_no_schedule_is_refused() {
     for text in [
-        "", "daily", "daily 25:00", "daily 03:60", "daily 0300", "3", "Sun", "Sun,", "Sun,Sunn 03:00", "monthly 0 03:00",
-        "monthly 32 03:00", "monthly 03:00", "hourly 15", "hourly :5", "hourly :60", "weekly 03:00", "daily 03:00 05:00",
-        "daily +3:00", "* * * * *",
+        "",
+        "daily",
+        "daily 25:00",
+        "daily 03:60",
+        "daily 0300",
+        "3",
+        "Sun",
+        "Sun,",
+        "Sun,Sunn 03:00",
+        "monthly 0 03:00",
+        "monthly 32 03:00",
+        "monthly 03:00",
+        "hourly 15",
+        "hourly :5",
+        "hourly :60",
+        "weekly 03:00",
+        "daily 03:00 05:00",
+        "daily +3:00",
+        "* * * * *",
     ] {
         let error = text.parse::<Schedule>().expect_err(text);
         assert!(error.to_string().contains("daily 03:00"), "{error}");

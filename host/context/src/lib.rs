@@ -1,11 +1,14 @@
 //! What every run has, granted or not: what it is, its plan, its settings, its state.
 //!
-//! Four interfaces in one crate, since each is a few lines over [`RunContext`] and none has a resource of its own.
+//! Four interfaces in one crate, since each is a few lines over [`RunContext`](hostler_capability::RunContext) and none
+//! has a resource of its own.
 
 mod plan;
 mod run_context;
 mod settings;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use crate::{Manifest, ManifestError};
 
 /// The name of the custom section.
 pub const SECTION: &str = "hostler:manifest";
-/// The package and version of the contract that this host serves.
+/// The version of the contract that this host serves.
 pub const CONTRACT: &str = "0.1.0";
 
 /// Interfaces of the contract that every plugin may import.
@@ -43,11 +43,25 @@ pub fn extract(component: &[u8]) -> Result<Manifest, ManifestError> {
     }
 }
 
-/// The interfaces that the outermost component imports, as `package/interface@version`.
+/// The interfaces that the outermost component imports, as `package/interface@version`, each covered by a request.
 ///
 /// # Errors
-/// Where the file is not a component, or lacks the export that every plugin has.
+/// Where the file is not a component, lacks the export that every plugin has, or imports what its manifest does not
+/// request.
 pub fn imports(component: &[u8], manifest: &Manifest) -> Result<BTreeSet<String>, ManifestError> {
+    let imports = contract(component)?;
+    for import in &imports {
+        check_import(import, manifest)?;
+    }
+    Ok(imports)
+}
+
+/// The outermost component's imports, where it was made for the version of the contract that this host serves. It
+/// looks at no manifest, which another version may have written otherwise.
+///
+/// # Errors
+/// Where the file is not a component, or lacks the export that every plugin has, or has that of another version.
+pub fn contract(component: &[u8]) -> Result<BTreeSet<String>, ManifestError> {
     let mut imports = BTreeSet::new();
     let mut exports = BTreeSet::new();
     let mut depth = 0_u32;
@@ -71,18 +85,11 @@ pub fn imports(component: &[u8], manifest: &Manifest) -> Result<BTreeSet<String>
             _ => {}
         }
     }
+    if let Some(found) = exports.iter().chain(&imports).find_map(|name| other_contract(name)) {
+        return Err(ManifestError::OtherContract { found, served: CONTRACT });
+    }
     let task = format!("hostler:plugin/task@{CONTRACT}");
-    if !exports.contains(&task) {
-        let other = exports.iter().chain(&imports).find_map(|name| other_contract(name));
-        return Err(match other {
-            Some(found) => ManifestError::OtherContract { found, served: CONTRACT },
-            None => ManifestError::ExportMissing(task),
-        });
-    }
-    for import in &imports {
-        check_import(import, manifest)?;
-    }
-    Ok(imports)
+    if exports.contains(&task) { Ok(imports) } else { Err(ManifestError::ExportMissing(task)) }
 }
 
 /// Checks the whole binary, code included, as an engine would before it compiles it.
@@ -136,9 +143,6 @@ pub fn embed(component: &[u8], manifest: &str) -> Result<Vec<u8>, ManifestError>
 fn check_import(import: &str, manifest: &Manifest) -> Result<(), ManifestError> {
     if import.starts_with("wasi:") {
         return Ok(());
-    }
-    if let Some(found) = other_contract(import) {
-        return Err(ManifestError::OtherContract { found, served: CONTRACT });
     }
     let unknown = || ManifestError::UnknownImport(import.into());
     let interface = import

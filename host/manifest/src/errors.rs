@@ -2,11 +2,13 @@
 
 use thiserror::Error;
 
+use crate::plugin::is_misleading;
+
 /// What is wrong with a plugin file or its manifest.
 #[derive(Debug, Error)]
 pub enum ManifestError {
     /// The file is not WebAssembly at all.
-    #[error("this is not WebAssembly: {0}")]
+    #[error("this is not WebAssembly: {}", plain(.0))]
     NotWebAssembly(String),
     /// The file is a core module, which has no typed interface.
     #[error(
@@ -22,7 +24,7 @@ pub enum ManifestError {
     #[error("the component has {0} manifests; one is expected")]
     Several(usize),
     /// The manifest is not UTF-8 or not TOML, or a key is wrong.
-    #[error("the manifest is damaged: {0}")]
+    #[error("the manifest is damaged: {}", plain(.0))]
     Damaged(String),
     /// A value of the manifest is out of place.
     #[error("the manifest's `{key}` {problem}")]
@@ -36,7 +38,7 @@ pub enum ManifestError {
     #[error("the component does not export `{0}`, which every plugin has")]
     ExportMissing(String),
     /// The component was made for another version of the contract.
-    #[error("the component was made for version {found} of the contract; this host serves {served}")]
+    #[error("the component was made for version {} of the contract; this host serves {served}", plain(found))]
     OtherContract {
         /// The version that the component names.
         found: String,
@@ -44,7 +46,9 @@ pub enum ManifestError {
         served: &'static str,
     },
     /// The component imports an interface for which it has no request.
-    #[error("the component imports `{interface}`, and its manifest has no request of kind {kind}; add one, with its reason")]
+    #[error(
+        "the component imports `{interface}`, and its manifest has no request of kind {kind}; add one, with its reason"
+    )]
     NotRequested {
         /// The interface.
         interface: String,
@@ -52,6 +56,19 @@ pub enum ManifestError {
         kind: &'static str,
     },
     /// The component imports something that no host serves.
-    #[error("the component imports `{0}`, which this host does not serve")]
+    #[error("the component imports `{}`, which this host does not serve", plain(.0))]
     UnknownImport(String),
+}
+
+/// A text of the file as it may be shown: what would steer a terminal, or hide text, is written out.
+fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter != '\n' && is_misleading(letter) {
+            shown.extend(letter.escape_unicode());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }

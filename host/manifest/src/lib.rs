@@ -11,7 +11,7 @@ mod request;
 mod setting;
 mod suggest;
 
-pub use component::{CONTRACT, SECTION, embed, extract, imports, validate};
+pub use component::{CONTRACT, SECTION, contract, embed, extract, imports, validate};
 pub use errors::ManifestError;
 pub use plugin::{Manifest, Mode, Plugin};
 pub use request::{

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{ManifestError, Request, Setting};
 
@@ -64,19 +65,32 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// An operator decides by what the manifest says: no text of it may move the cursor, or hide a part of itself.
+    fn check_texts(&self) -> Result<(), ManifestError> {
+        let whole = serde_json::to_value(self).map_err(|error| ManifestError::Damaged(error.to_string()))?;
+        match misleading("", &whole) {
+            Some(key) => Err(wrong(&key, "has a line break, a control character, or one that hides or reorders text")),
+            None => Ok(()),
+        }
+    }
+
     fn check(&self) -> Result<(), ManifestError> {
         let plugin = &self.plugin;
+        self.check_texts()?;
         if !is_name(&plugin.name) {
             return Err(wrong("plugin.name", "is not made of lower-case letters, digits and single hyphens"));
         }
         for (key, text) in [("plugin.summary", &plugin.summary), ("plugin.license", &plugin.license)] {
-            if text.trim().is_empty() || text.contains(char::is_control) {
-                return Err(wrong(key, "is empty, or has control characters"));
+            if text.trim().is_empty() {
+                return Err(wrong(key, "is empty"));
             }
         }
         for (name, request) in &self.requests {
             if !is_name(name) {
-                return Err(wrong(&format!("requests.{name}"), "is not a name of lower-case letters, digits and hyphens"));
+                return Err(wrong(
+                    &format!("requests.{name}"),
+                    "is not a name of lower-case letters, digits and hyphens",
+                ));
             }
             if request.reason().trim().is_empty() {
                 return Err(wrong(&format!("requests.{name}.reason"), "is missing: an operator has to know why"));
@@ -89,10 +103,35 @@ impl Manifest {
             }
         }
         for (name, setting) in &self.settings {
+            if !is_name(name) {
+                return Err(wrong(
+                    &format!("settings.{name:?}"),
+                    "is not a name of lower-case letters, digits and underscores",
+                ));
+            }
             setting.check_declaration().map_err(|problem| wrong(&format!("settings.{name}"), &problem))?;
         }
         Ok(())
     }
+}
+
+/// The first text below `value` that could show an operator something else than what it says.
+fn misleading(key: &str, value: &Value) -> Option<String> {
+    let below = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+    match value {
+        Value::String(text) => text.contains(is_misleading).then(|| key.to_owned()),
+        Value::Array(items) => items.iter().find_map(|item| misleading(key, item)),
+        Value::Object(fields) => fields.iter().find_map(|(name, field)| {
+            if name.contains(is_misleading) { Some(key.to_owned()) } else { misleading(&below(name), field) }
+        }),
+        _ => None,
+    }
+}
+
+/// Control characters, which move a terminal's cursor, and those that hide or reorder text.
+pub(crate) fn is_misleading(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn wrong(key: &str, problem: &str) -> ManifestError {

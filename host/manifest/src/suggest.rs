@@ -22,6 +22,6 @@ mod tests {
         assert_eq!(did_you_mean("shedule", ["schedule", "window"]), Some("schedule"));
         assert_eq!(did_you_mean("dns", ["dsn", "password_file"]), Some("dsn"));
         assert_eq!(did_you_mean("colour", ["schedule", "window"]), None);
-        assert_eq!(did_you_mean("ab", ["cd", "a"]), None);
+        assert_eq!(did_you_mean("ab", ["ac", "cb"]), None);
     }
 }

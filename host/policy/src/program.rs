@@ -11,8 +11,8 @@ mod pattern;
 use hostler_manifest::Effect;
 use thiserror::Error;
 
-pub use pattern::PatternError;
 use pattern::Pattern;
+pub use pattern::PatternError;
 
 /// The word that repeats the pattern before it.
 const REPEAT: &str = "...";

@@ -30,17 +30,13 @@ fn table() -> CommandTable {
             "del" | "unlink" => vec![spec("RM delete", index(1), range(-1, 1, 0))],
             "set" => vec![spec("RW access update variable_flags", index(1), range(0, 1, 0))],
             "mset" => vec![spec("OW update", index(1), range(-1, 2, 0))],
-            "copy" => vec![
-                spec("RO access", index(1), range(0, 1, 0)),
-                spec("OW update", index(2), range(0, 1, 0)),
-            ],
+            "copy" => vec![spec("RO access", index(1), range(0, 1, 0)), spec("OW update", index(2), range(0, 1, 0))],
             "zunion" => {
                 vec![spec("RO access", index(1), FindKeys::KeyNumber { index: 0, first: 1, step: 1 })]
             }
-            "georadius" => vec![
-                spec("RO access", index(1), range(0, 1, 0)),
-                spec("OW update", keyword("STORE"), range(0, 1, 0)),
-            ],
+            "georadius" => {
+                vec![spec("RO access", index(1), range(0, 1, 0)), spec("OW update", keyword("STORE"), range(0, 1, 0))]
+            }
             "xread" => vec![spec("RO access", keyword("STREAMS"), range(-1, 1, 2))],
             "sort" => vec![
                 spec("RO access", index(1), range(0, 1, 0)),
@@ -138,9 +134,27 @@ fn what_reads_is_told_by_subcommand_and_shape() {
 #[test]
 fn categories_never_give_what_takes_its_own_name() {
     for text in [
-        "eval return 0", "fcall f 0", "script flush", "keys *", "config set a b", "shutdown", "replicaof no one",
-        "debug sleep 0", "flushall", "blpop a 0", "xread streams a 0", "publish a b", "client kill id 1", "acl setuser a",
-        "module load a", "wait 0 0", "sort a", "migrate a b c d e", "function flush", "save", "cluster reset",
+        "eval return 0",
+        "fcall f 0",
+        "script flush",
+        "keys *",
+        "config set a b",
+        "shutdown",
+        "replicaof no one",
+        "debug sleep 0",
+        "flushall",
+        "blpop a 0",
+        "xread streams a 0",
+        "publish a b",
+        "client kill id 1",
+        "acl setuser a",
+        "module load a",
+        "wait 0 0",
+        "sort a",
+        "migrate a b c d e",
+        "function flush",
+        "save",
+        "cluster reset",
     ] {
         refused("+@all ~*", text, "by its own name alone");
     }
@@ -154,8 +168,21 @@ fn categories_never_give_what_takes_its_own_name() {
 #[test]
 fn the_connection_is_given_by_nothing() {
     for text in [
-        "auth secret", "hello 3", "select 1", "reset", "multi", "exec", "watch a", "monitor", "subscribe a",
-        "client reply off", "client tracking on", "client setname a", "quit", "sync", "script debug yes",
+        "auth secret",
+        "hello 3",
+        "select 1",
+        "reset",
+        "multi",
+        "exec",
+        "watch a",
+        "monitor",
+        "subscribe a",
+        "client reply off",
+        "client tracking on",
+        "client setname a",
+        "quit",
+        "sync",
+        "script debug yes",
     ] {
         let first = text.split(' ').next().expect("there is one");
         let words = format!("+@all +{first} +{} ~*", text.split(' ').take(2).collect::<Vec<_>>().join("|"));
@@ -289,7 +316,9 @@ fn reading_only_survives_its_words() {
 
 #[test]
 fn whether_a_grant_changes_is_told_from_its_words() {
-    for words in ["+info +scan +ttl ~*", "+@read ~*", "+config +acl|list", "+memory|usage +latency +slowlog", "+set read-only"] {
+    for words in
+        ["+info +scan +ttl ~*", "+@read ~*", "+config +acl|list", "+memory|usage +latency +slowlog", "+set read-only"]
+    {
         assert!(!grant(words).changes(), "{words}");
     }
     for words in ["+expire ~*", "+@all", "+@write", "+memory", "+config|set", "+unheard-of"] {
@@ -300,7 +329,8 @@ fn whether_a_grant_changes_is_told_from_its_words() {
 fn word() -> impl Strategy<Value = String> {
     let mut names: Vec<String> = CommandTable::known().entries().map(|entry| entry.name.clone()).collect();
     names.sort();
-    let category = prop::sample::select(vec!["all", "read", "write", "dangerous", "admin", "slow", "fast", "scripting"]);
+    let category =
+        prop::sample::select(vec!["all", "read", "write", "dangerous", "admin", "slow", "fast", "scripting"]);
     let target = prop_oneof![prop::sample::select(names), category.prop_map(|category| format!("@{category}"))];
     (prop::bool::weighted(0.7), target).prop_map(|(gives, target)| format!("{}{target}", if gives { '+' } else { '-' }))
 }

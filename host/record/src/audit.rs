@@ -2,25 +2,35 @@
 //!
 //! Several hosts append to one file: each holds the file's lock for the moment of its line, and reads the end anew
 //! only where somebody else has written since. The hash covers the line's bytes as they stand, so that a line which a
-//! kill cut short is still a link of the chain; the line after it says so.
+//! kill cut short is still a link of the chain; the line after it says so. A line is four system calls (lock, look,
+//! write, unlock), because every call of a plugin waits for it.
+//!
+//! A file that has grown large is renamed to `audit-N.jsonl`, and the first line of the next one goes on with the
+//! chain.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{Read, Seek, SeekFrom, Write},
+    fs::{self, File, OpenOptions},
+    io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 use hostler_capability::{AuditEntry, AuditLog};
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{AtFlags, FlockOperation, Stat, flock, fstat, ftruncate, statat},
+    io::Errno,
+};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::RecordError;
+use crate::{RecordError, audit_tail, held};
 
 /// The hash before the first line.
 pub(crate) const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// How large a file grows, in bytes.
+const LARGE: u64 = 64 << 20;
 
 /// The file, open for appending.
 pub struct AuditFile {
@@ -29,9 +39,14 @@ pub struct AuditFile {
 }
 
 struct Tail {
+    path: PathBuf,
+    directory: File,
     file: File,
-    /// The file's length when this host last looked.
-    length: u64,
+    identity: (u64, u64),
+    /// How large it grows before it is renamed.
+    most: u64,
+    /// The file's length when this host last looked; nothing where it never did.
+    length: Option<u64>,
     lines: u64,
     head: String,
     /// Whether the last line was cut short.
@@ -52,9 +67,27 @@ struct Line<'a> {
 
 impl AuditFile {
     pub(crate) fn open(path: &Path) -> Result<Self, RecordError> {
-        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
-        let file = file.map_err(RecordError::file(path))?;
-        let tail = Tail { file, length: 0, lines: 0, head: GENESIS.into(), torn: false, line: vec![] };
+        Self::growing_to(path, LARGE)
+    }
+
+    /// As [`AuditFile::open`], with another size at which the file is renamed.
+    pub(crate) fn growing_to(path: &Path, most: u64) -> Result<Self, RecordError> {
+        let parent = path.parent().unwrap_or(Path::new("."));
+        let directory = File::open(parent).map_err(RecordError::file(parent))?;
+        let opened = open(path).and_then(|file| Ok((identity(&fstat(&file)?), file)));
+        let (identity, file) = opened.map_err(RecordError::file(path))?;
+        let tail = Tail {
+            path: path.into(),
+            directory,
+            file,
+            identity,
+            most,
+            length: None,
+            lines: 0,
+            head: GENESIS.into(),
+            torn: false,
+            line: vec![],
+        };
         Ok(Self { path: path.into(), tail: Mutex::new(tail) })
     }
 
@@ -62,19 +95,40 @@ impl AuditFile {
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn head(&self) -> std::io::Result<(String, u64)> {
-        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        flock(&tail.file, FlockOperation::LockShared)?;
-        let caught = tail.catch_up();
+    pub fn head(&self) -> io::Result<(String, u64)> {
+        let mut tail = held(&self.tail);
+        tail.lock(FlockOperation::LockShared)?;
         flock(&tail.file, FlockOperation::Unlock)?;
-        caught.map(|()| (tail.head.clone(), tail.lines))
+        Ok((tail.head.clone(), tail.lines))
+    }
+
+    /// All files of the audit, the oldest first, each with its length; nobody writes while they are looked at.
+    pub(crate) fn files(&self) -> io::Result<Vec<(PathBuf, File, u64)>> {
+        let mut tail = held(&self.tail);
+        tail.lock(FlockOperation::LockShared)?;
+        let all = audit_tail::rotated(&self.path).map(|rotated| rotated.into_iter().map(|(_, path)| path));
+        let all = all.and_then(|rotated| {
+            let look = |path: PathBuf| File::open(&path).and_then(|file| Ok((path, file.metadata()?.len(), file)));
+            rotated
+                .chain([self.path.clone()])
+                .map(|path| look(path).map(|(path, length, file)| (path, file, length)))
+                .collect()
+        });
+        flock(&tail.file, FlockOperation::Unlock)?;
+        all
     }
 }
 
 impl AuditLog for AuditFile {
-    fn append(&self, entry: &AuditEntry<'_>) -> std::io::Result<()> {
-        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        flock(&tail.file, FlockOperation::LockExclusive)?;
+    fn append(&self, entry: &AuditEntry<'_>) -> io::Result<()> {
+        let mut tail = held(&self.tail);
+        tail.lock(FlockOperation::LockExclusive)?;
+        if tail.length >= Some(tail.most) && !tail.torn {
+            // Where it cannot be renamed it grows on: a line that is written matters more.
+            if tail.rename().is_ok() {
+                tail.lock(FlockOperation::LockExclusive)?;
+            }
+        }
         let appended = tail.append(entry);
         flock(&tail.file, FlockOperation::Unlock)?;
         appended
@@ -82,8 +136,49 @@ impl AuditLog for AuditFile {
 }
 
 impl Tail {
-    fn append(&mut self, entry: &AuditEntry<'_>) -> std::io::Result<()> {
-        self.catch_up()?;
+    /// Locks the file that has the name now, and reads what others have written since.
+    fn lock(&mut self, operation: FlockOperation) -> io::Result<()> {
+        loop {
+            match flock(&self.file, operation) {
+                Err(Errno::INTR) => continue,
+                locked => locked?,
+            }
+            let looked =
+                match statat(&self.directory, self.path.file_name().unwrap_or_default(), AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) if identity(&stat) == self.identity => {
+                        self.catch_up(u64::try_from(stat.st_size).unwrap_or_default())
+                    }
+                    // Another host has renamed it, or somebody has taken it away.
+                    Ok(_) | Err(Errno::NOENT) => {
+                        self.file = open(&self.path)?;
+                        self.identity = identity(&fstat(&self.file)?);
+                        self.length = None;
+                        continue;
+                    }
+                    Err(error) => Err(error.into()),
+                };
+            return looked.inspect_err(|_| {
+                let _ = flock(&self.file, FlockOperation::Unlock);
+            });
+        }
+    }
+
+    fn catch_up(&mut self, length: u64) -> io::Result<()> {
+        let known = self.length.replace(length);
+        if known == Some(length) {
+            return Ok(());
+        }
+        let found = audit_tail::read(&self.path, &self.file, length).inspect_err(|_| self.length = known)?;
+        self.torn = found.torn;
+        // A file from which lines were cut off while this host lives, or that was put in its place, has fewer: the chain
+        // goes on where it was, so that the next line tells of it.
+        if found.lines >= self.lines {
+            (self.lines, self.head) = (found.lines, found.head);
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, entry: &AuditEntry<'_>) -> io::Result<()> {
         let mut line = std::mem::take(&mut self.line);
         line.clear();
         if self.torn {
@@ -92,39 +187,126 @@ impl Tail {
         let begin = line.len();
         let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         let written = Line { sequence: self.lines + 1, time, entry, after_torn_line: self.torn, previous: &self.head };
-        serde_json::to_writer(&mut line, &written)?;
-        let head = hex::encode(Sha256::digest(&line[begin..]));
-        line.push(b'\n');
-        let result = self.file.write_all(&line);
-        if result.is_ok() {
-            self.length += line.len() as u64;
+        let result = serde_json::to_writer(&mut line, &written).map_err(io::Error::from).and_then(|()| {
+            let head = hex::encode(Sha256::digest(&line[begin..]));
+            line.push(b'\n');
+            self.write(&line)?;
             self.lines += 1;
             self.head = head;
             self.torn = false;
-        }
+            Ok(())
+        });
         self.line = line;
         result
     }
 
-    /// Reads what others have appended since.
-    fn catch_up(&mut self) -> std::io::Result<()> {
-        let length = self.file.metadata()?.len();
-        if length == self.length {
-            return Ok(());
+    /// Writes a line whole. What a full disk took of it is taken back; where that fails too, the next line tells of it.
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let before = self.length.unwrap_or_default();
+        let error = match rustix::io::write(&self.file, line) {
+            Ok(written) if written == line.len() => {
+                self.length = Some(before + written as u64);
+                return Ok(());
+            }
+            Ok(_) => io::Error::from(io::ErrorKind::StorageFull),
+            Err(error) => error.into(),
+        };
+        let _ = ftruncate(&self.file, before);
+        Err(error)
+    }
+
+    fn rename(&mut self) -> io::Result<()> {
+        let last = audit_tail::rotated(&self.path)?.last().map_or(0, |(number, _)| *number);
+        fs::rename(&self.path, self.path.with_file_name(audit_tail::rotated_name(last + 1)))
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+}
+
+fn identity(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+#[cfg(test)]
+mod tests {
+    use hostler_capability::Decision;
+
+    use super::*;
+    use crate::audit_verify::{Verified, tests::entry};
+
+    #[test]
+    fn a_large_file_is_renamed_and_the_chain_goes_on_for_all_hosts() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("audit.jsonl");
+        let hosts = [
+            AuditFile::growing_to(&path, 2_000).expect("a file"),
+            AuditFile::growing_to(&path, 2_000).expect("a file"),
+        ];
+        for call in 0..60 {
+            hosts[call % 2].append(&entry(call as u64, "query")).expect("it is written");
         }
-        // Shorter, or after a torn line: from the beginning, since the count cannot be trusted.
-        if length < self.length || self.torn {
-            (self.length, self.lines, self.torn, self.head) = (0, 0, false, GENESIS.into());
+        let (hash, lines) = hosts[0].head().expect("a head");
+        assert_eq!((lines, &hash), (60, &hosts[1].head().expect("a head").0));
+        assert!(audit_tail::rotated(&path).expect("listed").len() > 5);
+        let verified = hosts[0].verify(&[("run".into(), hash, lines)]).expect("it fits");
+        assert_eq!(verified, Verified { lines: 60, torn: 0, heads: 1 });
+        fs::remove_file(directory.path().join("audit-2.jsonl")).expect("it is there");
+        assert!(hosts[0].verify(&[]).is_err(), "a whole file is missing");
+    }
+
+    #[test]
+    fn the_end_is_found_without_reading_the_whole() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("audit.jsonl");
+        let long = "x".repeat(100_000);
+        let audit = AuditFile::open(&path).expect("a file");
+        audit.append(&entry(1, &long)).expect("it is written");
+        audit.append(&entry(2, "short")).expect("it is written");
+        audit.append(&entry(3, &long)).expect("it is written");
+        let next = AuditFile::open(&path).expect("the next host");
+        assert_eq!(next.head().expect("a head"), audit.head().expect("a head"));
+    }
+
+    #[test]
+    fn lines_cut_off_under_a_living_host_are_found_without_the_history() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("audit.jsonl");
+        let audit = AuditFile::open(&path).expect("a file");
+        for call in 0..3 {
+            audit.append(&entry(call, "query")).expect("it is written");
         }
-        self.file.seek(SeekFrom::Start(self.length))?;
-        let mut added = Vec::new();
-        (&self.file).take(length - self.length).read_to_end(&mut added)?;
-        self.torn = !added.ends_with(b"\n");
-        for line in added.strip_suffix(b"\n").unwrap_or(&added).split(|byte| *byte == b'\n') {
-            self.lines += 1;
-            self.head = hex::encode(Sha256::digest(line));
-        }
-        self.length = length;
-        Ok(())
+        let text = fs::read_to_string(&path).expect("text");
+        let first = text.lines().next().expect("a line");
+        fs::write(&path, format!("{first}\n")).expect("cut");
+        audit.append(&entry(4, "query")).expect("it is written");
+        assert!(audit.verify(&[]).is_err());
+        fs::remove_file(&path).expect("it is there");
+        audit.append(&entry(5, "query")).expect("it is written");
+        assert!(audit.verify(&[]).is_err());
+    }
+
+    #[test]
+    fn a_line_holds_what_was_asked_and_no_control_character() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("audit.jsonl");
+        let audit = AuditFile::open(&path).expect("a file");
+        let entry = AuditEntry {
+            decision: Decision::Done,
+            duration_us: Some(7),
+            rows: Some(1),
+            bytes: Some(2),
+            ..entry(1, "a\n\u{1b}[31m\u{7f}\"b")
+        };
+        audit.append(&entry).expect("it is written");
+        let text = fs::read_to_string(&path).expect("text");
+        assert_eq!(text.matches('\n').count(), 1);
+        assert!(!text.trim_end().contains(|letter: char| letter.is_ascii_control() && letter != '\u{7f}'), "{text:?}");
+        let line: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(line["operation"], "a\n\u{1b}[31m\u{7f}\"b");
+        assert_eq!((&line["sequence"], &line["rows"], &line["decision"]), (&1.into(), &1.into(), &"done".into()));
+        let time: jiff::Timestamp = line["time"].as_str().expect("a time").parse().expect("RFC 3339");
+        assert!(time.duration_since(jiff::Timestamp::now()).abs().as_secs() < 60);
     }
 }

@@ -1,12 +1,9 @@
 //! Finding a line of the audit that was changed, removed, reordered or cut off.
 //!
-//! The chain finds what was changed within the file; the heads that the history keeps find what was cut off its end,
+//! The chain finds what was changed within the files; the heads that the history keeps find what was cut off the end,
 //! and a chain that was written anew as a whole.
 
-use std::{
-    fs::File,
-    io::{BufRead, BufReader},
-};
+use std::io::{self, BufRead, BufReader, Read};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -29,15 +26,20 @@ pub struct Verified {
 #[derive(Debug, Error)]
 pub enum AuditProblem {
     /// A line does not follow from the one before it.
-    #[error("line {line} was changed, or a line before it was changed, removed or put elsewhere: {what}")]
+    #[error("line {line} of {file} was changed, or a line before it was changed, removed or put elsewhere: {what}")]
     Broken {
-        /// Its number.
+        /// The file's name.
+        file: String,
+        /// Its number in the file.
         line: u64,
         /// What does not fit.
         what: &'static str,
     },
     /// Lines are missing at the end.
-    #[error("the audit has {lines} lines, and the run {run} had written {expected}: lines were cut off")]
+    #[error(
+        "the audit has {lines} lines, and the run {run} had written {expected}: lines were cut off, or a power cut took \
+         them before they were on the disk"
+    )]
     CutOff {
         /// Lines that are there.
         lines: u64,
@@ -47,14 +49,14 @@ pub enum AuditProblem {
         expected: u64,
     },
     /// The chain fits in itself, and not the history.
-    #[error("line {line} is not the one that the run {run} ended with: the audit was written anew")]
+    #[error("line {line} is not the one that the run {run} ended with: it was changed, or the audit was written anew")]
     Rewritten {
-        /// Its number.
+        /// Its number, counted over all files.
         line: u64,
         /// The run.
         run: String,
     },
-    /// The file cannot be read.
+    /// The audit or the history cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
 }
@@ -67,69 +69,88 @@ struct Link {
     after_torn_line: bool,
 }
 
+/// How far the chain was followed.
+struct Chain {
+    lines: u64,
+    torn: u64,
+    head: String,
+    /// Whether the last line is none of an audit: the next has to say that it was cut short.
+    pending: bool,
+}
+
+impl Chain {
+    fn follow(&mut self, text: &[u8]) -> Result<(), &'static str> {
+        match serde_json::from_slice::<Link>(text) {
+            Ok(link) if link.previous != self.head => return Err("its hash of the line before is another"),
+            Ok(link) if link.sequence != self.lines + 1 => return Err("its number is another"),
+            Ok(link) if self.pending && !link.after_torn_line => {
+                return Err("the line before it is no line of an audit");
+            }
+            Ok(link) => {
+                // A line can be cut short by its end alone, and is a whole one then.
+                self.torn += u64::from(link.after_torn_line);
+                self.pending = false;
+            }
+            Err(_) if self.pending => return Err("it is no line of an audit"),
+            Err(_) => self.pending = true,
+        }
+        self.lines += 1;
+        self.head = hex::encode(Sha256::digest(text));
+        Ok(())
+    }
+}
+
 impl AuditFile {
     /// Follows the chain from its beginning, and holds it against the heads of the history: run, hash, lines.
     ///
     /// # Errors
     /// What does not fit, with its line.
     pub fn verify(&self, heads: &[(String, String, u64)]) -> Result<Verified, AuditProblem> {
-        let file = File::open(&self.path).map_err(RecordError::file(&self.path))?;
-        let mut reader = BufReader::with_capacity(1 << 16, file);
-        let mut hashes: Vec<[u8; 32]> = vec![];
-        let (mut head, mut torn, mut pending) = (GENESIS.to_owned(), 0, false);
+        let mut expected: Vec<_> = heads.iter().filter(|(_, _, lines)| *lines > 0).collect();
+        expected.sort_by_key(|(_, _, lines)| *lines);
+        let mut expected = expected.into_iter().peekable();
+        let mut chain = Chain { lines: 0, torn: 0, head: GENESIS.into(), pending: false };
         let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            if reader.read_until(b'\n', &mut bytes).map_err(RecordError::file(&self.path))? == 0 {
-                break;
-            }
-            let line = hashes.len() as u64 + 1;
-            let broken = |what| AuditProblem::Broken { line, what };
-            let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-            match serde_json::from_slice::<Link>(text) {
-                Ok(link) => {
-                    if link.previous != head {
-                        return Err(broken("its hash of the line before is another"));
+        for (path, file, length) in self.files().map_err(RecordError::file(&self.path))? {
+            let mut reader = BufReader::with_capacity(1 << 16, file.take(length));
+            let mut line = 0;
+            while next(&mut reader, &mut bytes).map_err(RecordError::file(&path))? {
+                line += 1;
+                let file = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                chain.follow(&bytes).map_err(|what| AuditProblem::Broken { file: file(), line, what })?;
+                while let Some((run, hash, _)) = expected.next_if(|(_, _, lines)| *lines == chain.lines) {
+                    if *hash != chain.head {
+                        return Err(AuditProblem::Rewritten { line: chain.lines, run: run.clone() });
                     }
-                    if link.sequence != line {
-                        return Err(broken("its number is another"));
-                    }
-                    if link.after_torn_line != pending {
-                        return Err(broken("the line before it is not whole, or is"));
-                    }
-                    pending = false;
                 }
-                Err(_) if pending => return Err(broken("it is no line of an audit")),
-                Err(_) => (pending, torn) = (true, torn + 1),
-            }
-            let hash = Sha256::digest(text);
-            head = hex::encode(hash);
-            hashes.push(hash.into());
-        }
-        for (run, expected, lines) in heads {
-            let at = usize::try_from(*lines).unwrap_or(usize::MAX);
-            if at == 0 {
-                continue;
-            }
-            let Some(hash) = hashes.get(at - 1) else {
-                return Err(AuditProblem::CutOff { lines: hashes.len() as u64, run: run.clone(), expected: *lines });
-            };
-            if hex::encode(hash) != *expected {
-                return Err(AuditProblem::Rewritten { line: *lines, run: run.clone() });
             }
         }
-        Ok(Verified { lines: hashes.len() as u64, torn, heads: heads.len() as u64 })
+        if let Some((run, _, lines)) = expected.next() {
+            return Err(AuditProblem::CutOff { lines: chain.lines, run: run.clone(), expected: *lines });
+        }
+        let torn = chain.torn + u64::from(chain.pending);
+        Ok(Verified { lines: chain.lines, torn, heads: heads.len() as u64 })
     }
 }
 
+/// Reads a line without its end; false where there is none.
+fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let read = reader.read_until(b'\n', line)?;
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    }
+    Ok(read > 0)
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use hostler_capability::{AuditEntry, AuditLog, Decision};
     use proptest::prelude::*;
 
     use super::*;
 
-    fn entry<'a>(call: u64, operation: &'a str) -> AuditEntry<'a> {
+    pub(crate) fn entry<'a>(call: u64, operation: &'a str) -> AuditEntry<'a> {
         AuditEntry {
             run: "run",
             plugin: "digest",
@@ -168,10 +189,36 @@ mod tests {
     fn a_torn_line_is_no_tampering_and_is_told() {
         let (_directory, audit, head) = written(2);
         let mut file = std::fs::OpenOptions::new().append(true).open(&audit.path).expect("the file");
-        std::io::Write::write_all(&mut file, b"{\"sequence\":3,\"ti").expect("half a line");
+        io::Write::write_all(&mut file, b"{\"sequence\":3,\"ti").expect("half a line");
         let next = AuditFile::open(&audit.path).expect("the next host");
         next.append(&entry(1, "goes on")).expect("it is written");
         assert_eq!(next.verify(&[head]).expect("it fits"), Verified { lines: 4, torn: 1, heads: 1 });
+    }
+
+    #[test]
+    fn a_line_without_its_end_alone_is_no_tampering_either() {
+        let (_directory, audit, head) = written(2);
+        let text = std::fs::read(&audit.path).expect("bytes");
+        std::fs::write(&audit.path, &text[..text.len() - 1]).expect("cut");
+        let next = AuditFile::open(&audit.path).expect("the next host");
+        next.append(&entry(1, "goes on")).expect("it is written");
+        next.append(&entry(2, "and on")).expect("it is written");
+        assert_eq!(next.verify(&[head]).expect("it fits"), Verified { lines: 4, torn: 1, heads: 1 });
+    }
+
+    #[test]
+    fn a_torn_line_is_told_wherever_the_file_was_cut() {
+        let (_directory, audit, _) = written(3);
+        let whole = std::fs::read(&audit.path).expect("bytes");
+        for length in 0..whole.len() {
+            std::fs::write(&audit.path, &whole[..length]).expect("cut");
+            let next = AuditFile::open(&audit.path).expect("the next host");
+            next.append(&entry(1, "goes on")).expect("it is written");
+            next.append(&entry(2, "and on")).expect("it is written");
+            let cut = length > 0 && whole[length - 1] != b'\n';
+            let verified = next.verify(&[]).unwrap_or_else(|problem| panic!("cut at {length}: {problem}"));
+            assert_eq!(verified.torn, u64::from(cut), "cut at {length}");
+        }
     }
 
     #[test]
@@ -186,11 +233,24 @@ mod tests {
 
     proptest! {
         #[test]
+        fn any_entries_verify(entries in prop::collection::vec((any::<String>(), any::<String>(), any::<u64>()), 1..20)) {
+            let directory = tempfile::tempdir().expect("a directory");
+            let audit = AuditFile::growing_to(&directory.path().join("audit.jsonl"), 3_000).expect("a file");
+            for (operation, rule, rows) in &entries {
+                let entry = AuditEntry { rule, rows: Some(*rows), ..entry(1, operation) };
+                audit.append(&entry).expect("it is written");
+            }
+            let (hash, lines) = audit.head().expect("a head");
+            let verified = audit.verify(&[("run".into(), hash, lines)]).expect("it fits");
+            prop_assert_eq!(verified, Verified { lines: entries.len() as u64, torn: 0, heads: 1 });
+        }
+
+        #[test]
         fn any_changed_byte_and_any_missing_or_swapped_line_is_found(place in 0_usize..10_000, flip in 1_u8..=255, line in 0_usize..5) {
             let (_directory, audit, head) = written(6);
             let whole = std::fs::read(&audit.path).expect("bytes");
             let mut changed = whole.clone();
-            let place = place % (whole.len() - 1);
+            let place = place % whole.len();
             changed[place] ^= flip;
             std::fs::write(&audit.path, &changed).expect("written");
             prop_assert!(audit.verify(std::slice::from_ref(&head)).is_err(), "byte {place}");

@@ -1,24 +1,36 @@
-//! The state directory as a whole.
+//! The state directory as a whole: who may have it, and what lies where.
+//!
+//! ```text
+//! history.sqlite   the runs          audit/    a line for each call
+//! state.sqlite     what tasks keep   locks/    held by living processes
+//! scratch/         what living processes' runs leave on disk while they run
+//! ```
+//!
+//! Opening looks, and makes directories; a database is opened by the first who needs it.
 
 use std::{
     fs::{self, DirBuilder},
+    io,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use hostler_capability::{AuditLog, Locks, StateStore};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use crate::{
-    AuditFile, FileLocks, History, RecordError,
-    state::{Discarded, Durable, StateFile},
+    AuditFile, AuditProblem, FileLocks, History, RecordError, Verified,
+    discarded::Discarded,
+    hosts::Hosts,
+    state::{Durable, StateFile},
 };
 
 /// All that a host keeps.
 pub struct Record {
     directory: PathBuf,
     audit: Arc<AuditFile>,
-    locks: Arc<FileLocks>,
+    hosts: Arc<Hosts>,
     history: Arc<History>,
     state: Arc<StateFile>,
 }
@@ -27,24 +39,27 @@ impl Record {
     /// Opens a state directory, and makes it where it is not there. Databases are opened when they are first used.
     ///
     /// # Errors
-    /// Where it cannot be made or written, or belongs to another user.
+    /// Where it is not a directory, cannot be made or written, belongs to another user, or others may write it.
     pub fn open(directory: &Path) -> Result<Self, RecordError> {
-        for part in ["audit", "locks", "scratch"] {
+        make(directory, directory)?;
+        for part in ["audit", "locks", "locks/hosts", "locks/names", "scratch"] {
             make(directory, &directory.join(part))?;
         }
-        let locks = Arc::new(FileLocks::open(&directory.join("locks"))?);
+        let hosts = Arc::new(Hosts::new(directory));
         Ok(Self {
             directory: directory.into(),
             audit: Arc::new(AuditFile::open(&directory.join("audit/audit.jsonl"))?),
-            history: Arc::new(History::new(&directory.join("history.sqlite"), &locks)),
+            history: Arc::new(History::new(&directory.join("history.sqlite"), &hosts)),
             state: Arc::new(StateFile::new(&directory.join("state.sqlite"))),
-            locks,
+            hosts,
         })
     }
 
-    /// Where runs have their scratch directories.
+    /// Where the runs of this process have their scratch directories. It goes with the process: at its end, or at the
+    /// start of the next host where it was killed.
     pub fn scratch(&self) -> PathBuf {
-        self.directory.join("scratch")
+        // Where it cannot be made, a run says that it has no scratch directory.
+        self.hosts.scratch().unwrap_or_else(|_| self.directory.join("scratch"))
     }
 
     /// The audit, for runs.
@@ -57,9 +72,26 @@ impl Record {
         &self.audit
     }
 
-    /// Locks of this host.
+    /// Follows the whole audit, and holds it against what the history says of it.
+    ///
+    /// # Errors
+    /// What does not fit, with its line, or that something cannot be read.
+    pub fn verify_audit(&self) -> Result<Verified, AuditProblem> {
+        self.audit.verify(&self.history.audit_heads()?)
+    }
+
+    /// Locks of this host, in the name of this process.
     pub fn locks(&self) -> Arc<dyn Locks> {
-        self.locks.clone()
+        self.locks_held_by(&format!("process {}", std::process::id()))
+    }
+
+    /// Locks of this host, in the name of a run: who wants one in vain is told which.
+    pub fn locks_of(&self, run_id: &str, task: &str) -> Arc<dyn Locks> {
+        self.locks_held_by(&format!("run {run_id} of task {task}, process {}", std::process::id()))
+    }
+
+    fn locks_held_by(&self, holder: &str) -> Arc<dyn Locks> {
+        Arc::new(FileLocks::new(&self.directory.join("locks/names"), holder))
     }
 
     /// The history of runs.
@@ -70,22 +102,34 @@ impl Record {
     /// What a task remembers: kept, or a copy that is thrown away.
     pub fn state(&self, task: &str, keep: bool) -> Arc<dyn StateStore> {
         let durable = Durable::new(&self.state, task);
-        if keep { Arc::new(durable) } else { Arc::new(Discarded::over(durable)) }
+        if keep { Arc::new(durable) } else { Arc::new(Discarded::over(Arc::new(durable))) }
     }
 }
 
 fn make(root: &Path, path: &Path) -> Result<(), RecordError> {
     let wrong = |problem: String| RecordError::Directory { path: root.into(), problem };
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
-        wrong(format!("cannot be made or written ({error}); name another with host.state, or mend its owner and permissions"))
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => RecordError::Full { path: root.into() },
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            wrong(format!("{} is not a directory; name another with host.state, or move it away", path.display()))
+        }
+        _ => wrong(format!("cannot be made ({error}); {ADVICE}")),
     })?;
-    let metadata = fs::metadata(path).map_err(|error| wrong(error.to_string()))?;
-    let user = rustix::process::geteuid();
-    if metadata.uid() != user.as_raw() && !user.is_root() {
-        return Err(wrong("belongs to another user; run hostler as that user, or name another with host.state".into()));
+    let metadata = fs::metadata(path).map_err(|error| wrong(format!("{}: {error}; {ADVICE}", path.display())))?;
+    let user = rustix::process::geteuid().as_raw();
+    if metadata.uid() != user {
+        // Not even the superuser: what it would write there, the owner could not write any more.
+        let owner = metadata.uid();
+        return Err(wrong(format!(
+            "{} belongs to user {owner}, and this is user {user}; run hostler as that user, or name another with host.state",
+            path.display()
+        )));
     }
     if metadata.mode() & 0o022 != 0 {
         return Err(wrong(format!("others may write {}; run `chmod -R go-w` on it", path.display())));
     }
-    Ok(())
+    accessat(CWD, path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
+        .map_err(|error| wrong(format!("{} cannot be written ({error}); {ADVICE}", path.display())))
 }
+
+const ADVICE: &str = "name another with host.state, or mend its owner and permissions";

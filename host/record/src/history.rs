@@ -2,19 +2,21 @@
 //!
 //! A run is one row from its beginning, so that a kill is told of; at its end the row, its metrics and its findings
 //! are written in one transaction. The whole outcome is kept as the JSON that `--format json` prints, and beside it in
-//! columns what is asked for by task, time or name.
+//! columns what is asked for by task, time or name. Its transactions do not wait for the disk: what a power cut takes is
+//! the last moments' runs, each whole.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{path::Path, sync::Arc};
 
 use hostler_capability::{Finding, Metric, Severity};
-use rusqlite::{Connection, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::{FileLocks, RecordError};
+use crate::{
+    RecordError,
+    database::{Database, Kind, signed},
+    hosts::Hosts,
+};
 
-const SCHEMA: &str = "
+const VERSION_1: &str = "
     CREATE TABLE run (
         id TEXT PRIMARY KEY, task TEXT NOT NULL, procedure TEXT, plugin TEXT NOT NULL, version TEXT NOT NULL,
         digest TEXT NOT NULL, mode TEXT NOT NULL, host TEXT NOT NULL, started_at INTEGER NOT NULL,
@@ -34,17 +36,16 @@ const SCHEMA: &str = "
         run TEXT NOT NULL REFERENCES run ON DELETE CASCADE, severity TEXT NOT NULL, code TEXT NOT NULL, subject TEXT NOT NULL
     ) STRICT;
     CREATE INDEX finding_by_run ON finding (run);
-    PRAGMA user_version = 1;
 ";
 
-/// The newest shape that this host knows.
-const VERSION: i64 = 1;
+const HISTORY: Kind = Kind { schema: &[VERSION_1], waits_for_the_disk: false };
 
 /// The history file, opened when it is first used.
 pub struct History {
-    path: PathBuf,
-    locks: Arc<FileLocks>,
-    connection: Mutex<Option<Connection>>,
+    pub(crate) database: Database,
+    /// For what plugins ask, which may take long: a run's beginning and end do not wait for it.
+    pub(crate) reading: Database,
+    hosts: Arc<Hosts>,
 }
 
 /// A run that begins.
@@ -92,8 +93,8 @@ pub struct RunEnd<'a> {
 }
 
 impl History {
-    pub(crate) fn new(path: &Path, locks: &Arc<FileLocks>) -> Self {
-        Self { path: path.into(), locks: locks.clone(), connection: Mutex::default() }
+    pub(crate) fn new(path: &Path, hosts: &Arc<Hosts>) -> Self {
+        Self { database: Database::new(path, HISTORY), reading: Database::new(path, HISTORY), hosts: hosts.clone() }
     }
 
     /// Records that a run begins.
@@ -103,126 +104,110 @@ impl History {
     pub fn begin(&self, run: &RunStart<'_>) -> Result<(), RecordError> {
         let sql = "INSERT INTO run (id, task, procedure, plugin, version, digest, mode, host, started_at, course)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'running')";
-        self.with(|connection| {
-            connection.prepare_cached(sql)?.execute(params![
-                run.id, run.task, run.procedure, run.plugin, run.version, run.digest, run.mode,
-                self.locks.host(), signed(run.started_at)
-            ])
-        })
-        .map(drop)
+        let host = self.hosts.own()?;
+        self.database
+            .with(|connection| {
+                connection.prepare_cached(sql)?.execute(params![
+                    run.id,
+                    run.task,
+                    run.procedure,
+                    run.plugin,
+                    run.version,
+                    run.digest,
+                    run.mode,
+                    host,
+                    signed(run.started_at)
+                ])
+            })
+            .map(drop)
     }
 
     /// Records how a run ended, in one transaction.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// Where it cannot be written, or never began.
     pub fn end(&self, run: &RunEnd<'_>) -> Result<(), RecordError> {
-        self.with(|connection| {
-            let transaction = connection.unchecked_transaction()?;
+        let ended = self.database.change(|change| {
             let sql = "UPDATE run SET course = ?2, verdict = ?3, duration_ms = ?4, summary = ?5, document = ?6,
                        audit_head = ?7, audit_lines = ?8 WHERE id = ?1 RETURNING task, started_at";
-            let (task, at): (String, i64) = transaction.prepare_cached(sql)?.query_row(
-                params![
-                    run.id, run.course, run.verdict.word(), signed(run.duration_ms), run.summary, run.document,
-                    run.audit.0, signed(run.audit.1)
-                ],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
-            let mut insert = transaction.prepare_cached("INSERT INTO metric VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
-            for metric in run.metrics {
-                let labels = serde_json::to_string(&metric.labels).unwrap_or_default();
-                insert.execute(params![
-                    run.id, at, task, metric.name, labels, metric.unit, metric.value, metric.warning, metric.critical
-                ])?;
-            }
-            drop(insert);
-            let mut insert = transaction.prepare_cached("INSERT INTO finding VALUES (?1, ?2, ?3, ?4)")?;
-            for finding in run.findings.iter().filter(|finding| finding.severity != Severity::Ok) {
-                insert.execute(params![run.id, finding.severity.word(), finding.code, finding.subject])?;
-            }
-            drop(insert);
-            transaction.commit()
-        })
+            let parameters = params![
+                run.id,
+                run.course,
+                run.verdict.word(),
+                signed(run.duration_ms),
+                run.summary,
+                run.document,
+                run.audit.0,
+                signed(run.audit.1)
+            ];
+            let begun =
+                change.prepare_cached(sql)?.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let Some((task, at)) = begun else { return Ok(false) };
+            keep_metrics(change, run, task, at)?;
+            keep_findings(change, run)?;
+            Ok(true)
+        })?;
+        if ended {
+            Ok(())
+        } else {
+            Err(RecordError::NoRun(format!("the run {} never began, so it cannot end", run.id)))
+        }
     }
 
-    /// Marks the runs whose host is gone as interrupted, and returns their identifiers and tasks.
+    /// Marks the runs whose host is gone as interrupted, and returns their identifiers and tasks. What else such hosts
+    /// have left in the state directory is taken away.
     ///
     /// # Errors
     /// Where the history cannot be read or written.
     pub fn mark_interrupted(&self) -> Result<Vec<(String, String)>, RecordError> {
-        let under_way: Vec<(String, String, String)> = self.with(|connection| {
-            connection
-                .prepare_cached("SELECT id, task, host FROM run WHERE course = 'running'")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-                .collect()
+        let hosts: Vec<String> = self.database.with(|connection| {
+            let sql = "SELECT DISTINCT host FROM run WHERE course = 'running'";
+            connection.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
         })?;
-        let mut gone = Vec::new();
-        for (id, task, host) in under_way {
-            if self.locks.lives(&host) {
-                continue;
-            }
+        let mut gone: Vec<(String, String)> = Vec::new();
+        for host in hosts.iter().filter(|host| self.hosts.is_gone(host)) {
             let sql = "UPDATE run SET course = 'interrupted', verdict = 'unknown',
-                       summary = 'interrupted: its host ended in the middle' WHERE id = ?1 AND course = 'running'";
-            if self.with(|connection| connection.execute(sql, [&id]))? == 1 {
-                gone.push((id, task));
-            }
+                       summary = 'interrupted: its host ended in the middle' WHERE host = ?1 AND course = 'running'
+                       RETURNING id, task";
+            gone.extend(self.database.change(|change| {
+                let mut update = change.prepare_cached(sql)?;
+                let runs = update.query_map([host], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                runs.collect::<rusqlite::Result<Vec<_>>>()
+            })?);
         }
+        self.hosts.sweep();
+        gone.sort();
         Ok(gone)
-    }
-
-    /// Forgets runs beyond a number for each task, and beyond an age; never one under way.
-    ///
-    /// # Errors
-    /// Where the history cannot be written.
-    pub fn prune(&self, keep_runs: u64, keep_days: u64, now_ms: u64) -> Result<usize, RecordError> {
-        let oldest = now_ms.saturating_sub(keep_days.saturating_mul(86_400_000));
-        let sql = "DELETE FROM run WHERE course <> 'running' AND (started_at < ?1 OR id IN (
-                       SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY task ORDER BY started_at DESC, id DESC) AS place
-                                       FROM run) WHERE place > ?2))";
-        self.with(|connection| connection.execute(sql, params![signed(oldest), signed(keep_runs)]))
-    }
-
-    pub(crate) fn with<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, RecordError> {
-        let wrong = RecordError::database(&self.path);
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        if connection.is_none() {
-            *connection = Some(self.open()?);
-        }
-        let open = connection.as_ref().expect("it was opened above");
-        work(open).map_err(wrong)
-    }
-
-    fn open(&self) -> Result<Connection, RecordError> {
-        let wrong = RecordError::database(&self.path);
-        let attempt = || -> rusqlite::Result<(Connection, i64)> {
-            let connection = Connection::open(&self.path)?;
-            connection.busy_timeout(std::time::Duration::from_secs(10))?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            connection.pragma_update(None, "synchronous", "NORMAL")?;
-            connection.pragma_update(None, "foreign_keys", true)?;
-            let mut version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            if version == 0 {
-                // Two hosts may come here at once: the second finds the work done.
-                connection.execute_batch("BEGIN IMMEDIATE")?;
-                version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-                if version == 0 {
-                    connection.execute_batch(SCHEMA)?;
-                    version = VERSION;
-                }
-                connection.execute_batch("COMMIT")?;
-            }
-            Ok((connection, version))
-        };
-        let (connection, version) = attempt().map_err(wrong)?;
-        if version > VERSION {
-            let problem = format!("it was written by a newer hostler (version {version}; this one knows {VERSION})");
-            return Err(RecordError::Database { path: self.path.clone(), problem });
-        }
-        Ok(connection)
     }
 }
 
-/// SQLite's integers are signed.
-pub(crate) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+fn keep_metrics(change: &Transaction<'_>, run: &RunEnd<'_>, task: String, at: i64) -> rusqlite::Result<()> {
+    let mut insert = change.prepare_cached("INSERT INTO metric VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+    // SQLite keeps no value that is not a number.
+    for metric in run.metrics.iter().filter(|metric| metric.value.is_finite()) {
+        // In one order, so that the same labels are the same series.
+        let mut labels: Vec<_> = metric.labels.iter().collect();
+        labels.sort();
+        let labels = serde_json::to_string(&labels).unwrap_or_default();
+        insert.execute(params![
+            run.id,
+            at,
+            task,
+            metric.name,
+            labels,
+            metric.unit,
+            metric.value,
+            metric.warning,
+            metric.critical
+        ])?;
+    }
+    Ok(())
+}
+
+fn keep_findings(change: &Transaction<'_>, run: &RunEnd<'_>) -> rusqlite::Result<()> {
+    let mut insert = change.prepare_cached("INSERT INTO finding VALUES (?1, ?2, ?3, ?4)")?;
+    for finding in run.findings.iter().filter(|finding| finding.severity != Severity::Ok) {
+        insert.execute(params![run.id, finding.severity.word(), finding.code, finding.subject])?;
+    }
+    Ok(())
 }

@@ -1,50 +1,36 @@
-//! What tasks remember, in SQLite: each value durable when `set` returns, and an overlay that is thrown away.
+//! What tasks remember, in SQLite: each value durable when `set` returns.
+//!
+//! A file of its own, because the end of a run need not survive a power cut, and what a task remembers has to: a cursor
+//! that falls back repeats work.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use hostler_capability::{StateStore, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::RecordError;
+use crate::{
+    RecordError,
+    database::{Database, Kind},
+};
 
-const SCHEMA: &str = "
+const VERSION_1: &str = "
     CREATE TABLE IF NOT EXISTS state (
         task TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (task, key)
     ) STRICT, WITHOUT ROWID";
 
+const STATE: Kind = Kind { schema: &[VERSION_1], waits_for_the_disk: true };
+
 /// The file, opened when it is first used.
-pub(crate) struct StateFile {
-    path: PathBuf,
-    connection: Mutex<Option<Connection>>,
-}
+pub(crate) struct StateFile(Database);
 
 impl StateFile {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.into(), connection: Mutex::default() }
+        Self(Database::new(path, STATE))
     }
 
     fn with<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, RecordError> {
-        let wrong = RecordError::database(&self.path);
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        if connection.is_none() {
-            *connection = Some(self.open().map_err(&wrong)?);
-        }
-        let open = connection.as_ref().expect("it was opened above");
-        work(open).map_err(wrong)
-    }
-
-    fn open(&self) -> rusqlite::Result<Connection> {
-        let connection = Connection::open(&self.path)?;
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.execute_batch(SCHEMA)?;
-        Ok(connection)
+        self.0.with(|connection| work(connection))
     }
 }
 
@@ -86,7 +72,9 @@ impl StateStore for Durable {
     async fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         let (key, value) = (key.to_owned(), value.to_owned());
         self.with(move |connection, task| {
-            connection.prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2, ?3)")?.execute(params![task, key, value])
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2, ?3)")?
+                .execute(params![task, key, value])
         })
         .await
         .map(drop)
@@ -108,68 +96,5 @@ impl StateStore for Durable {
         })
         .await
         .map(i64::unsigned_abs)
-    }
-}
-
-/// A copy of a task's values that is thrown away: what was not changed is read from below.
-pub(crate) struct Discarded {
-    below: Durable,
-    changed: Mutex<BTreeMap<String, Option<Vec<u8>>>>,
-}
-
-impl Discarded {
-    pub(crate) fn over(below: Durable) -> Self {
-        Self { below, changed: Mutex::default() }
-    }
-
-    fn changed(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Option<Vec<u8>>>> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[async_trait]
-impl StateStore for Discarded {
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let changed = self.changed().get(key).cloned();
-        match changed {
-            Some(value) => Ok(value),
-            None => self.below.get(key).await,
-        }
-    }
-
-    async fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        self.changed().insert(key.to_owned(), Some(value.to_owned()));
-        Ok(())
-    }
-
-    async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.changed().insert(key.to_owned(), None);
-        Ok(())
-    }
-
-    async fn size(&self) -> Result<u64, StoreError> {
-        let changed: usize = self.changed().iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
-        Ok(self.below.size().await?.saturating_add(changed as u64))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_copy_changes_nothing_and_tasks_do_not_see_each_other() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let file = Arc::new(StateFile::new(&directory.path().join("state.sqlite")));
-        let one = Durable::new(&file, "one");
-        one.set("cursor", b"7").await.expect("it is written");
-        let copy = Discarded::over(Durable::new(&file, "one"));
-        assert_eq!(copy.get("cursor").await.expect("it is read"), Some(b"7".to_vec()));
-        copy.set("cursor", b"8").await.expect("in memory");
-        copy.delete("other").await.expect("in memory");
-        assert_eq!(copy.get("cursor").await.expect("it is read"), Some(b"8".to_vec()));
-        assert_eq!(one.get("cursor").await.expect("it is read"), Some(b"7".to_vec()));
-        assert_eq!(Durable::new(&file, "two").get("cursor").await.expect("it is read"), None);
-        assert_eq!(one.size().await.expect("a sum"), 7);
     }
 }

@@ -1,112 +1,127 @@
-//! What a plugin asks for, in lines, and what a newer version asks for beyond what was consented to.
+//! What a newer version asks for that nobody has consented to yet.
 
 use std::collections::BTreeMap;
 
-use hostler_manifest::{Manifest, Request};
+use hostler_configuration::{grant_of, wider};
+use hostler_manifest::{Mode, Request};
+use semver::Version;
 
-/// What a plugin asks for, request by request: a line for the request and its reason, a line for each thing.
-pub fn asked(manifest: &Manifest) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (name, request) in &manifest.requests {
-        let optional = if request.optional() { ", optional" } else { "" };
-        lines.push(format!("{name} ({}{optional}): {}", request.kind(), request.reason()));
-        lines.extend(things(request).into_iter().map(|thing| format!("    {thing}")));
-    }
-    if lines.is_empty() {
-        lines.push("nothing beyond its own settings, state and report".into());
-    }
-    lines
+use crate::{Candidate, Locked, describe};
+
+/// What installing a candidate changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It was not installed.
+    New,
+    /// The very same file is installed.
+    Same,
+    /// An older version is.
+    Upgrade {
+        /// The version installed.
+        from: Version,
+    },
+    /// A newer version is.
+    Downgrade {
+        /// The version installed.
+        from: Version,
+    },
+    /// Another file of the same version is.
+    Replacement,
 }
 
-/// What a newer version asks for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The difference between what was consented to and what a candidate asks for, in lines to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// What was not consented to, in lines.
+    /// What is installed.
+    pub change: Change,
+    /// What it asks for beyond what was consented to; needs consent.
     pub more: Vec<String>,
-    /// What is not asked for any longer.
+    /// What it no longer asks for.
     pub less: Vec<String>,
+    /// What reads otherwise and allows nothing more.
+    pub other: Vec<String>,
 }
 
 impl Difference {
-    /// Between what was consented to and what is asked for now.
-    pub fn between(consented: &BTreeMap<String, Request>, asked: &BTreeMap<String, Request>) -> Self {
-        Self { more: beyond(asked, consented), less: beyond(consented, asked) }
+    /// Whether an operator has to consent before it is installed.
+    pub fn needs_consent(&self) -> bool {
+        self.change == Change::New || !self.more.is_empty()
+    }
+
+    pub(crate) fn between(installed: Option<&Locked>, candidate: &Candidate) -> Self {
+        let plugin = &candidate.manifest.plugin;
+        let nothing = BTreeMap::new();
+        let change = match installed {
+            None => Change::New,
+            Some(installed) if installed.digest == candidate.digest => Change::Same,
+            // Build metadata counts too: it is part of what was installed, and the lock is to name one file.
+            Some(installed) => match installed.version.cmp(&plugin.version) {
+                std::cmp::Ordering::Less => Change::Upgrade { from: installed.version.clone() },
+                std::cmp::Ordering::Greater => Change::Downgrade { from: installed.version.clone() },
+                std::cmp::Ordering::Equal => Change::Replacement,
+            },
+        };
+        let before = installed.map_or(&nothing, |installed| &installed.requests);
+        let after = &candidate.manifest.requests;
+        let mut difference = Self { change, more: more(before, after), less: more(after, before), other: Vec::new() };
+        match (installed.map(|installed| installed.mode), plugin.mode) {
+            (Some(Mode::Check), Mode::Apply) => difference.more.push("mode: it changes something now".into()),
+            (Some(Mode::Apply), Mode::Check) => difference.less.push("mode: it only looks now".into()),
+            (None, Mode::Apply) => difference.more.push("mode: it changes something".into()),
+            _ => {}
+        }
+        for (name, request) in after {
+            match before.get(name) {
+                Some(earlier) if earlier.reason() != request.reason() => {
+                    difference.other.push(format!("{name}.reason: {}", request.reason()));
+                }
+                Some(earlier) if earlier.optional() != request.optional() => {
+                    let now = if request.optional() { "optional" } else { "required" };
+                    difference.other.push(format!("{name}: it is {now} now"));
+                }
+                _ => {}
+            }
+        }
+        difference
     }
 }
 
-fn beyond(these: &BTreeMap<String, Request>, those: &BTreeMap<String, Request>) -> Vec<String> {
+/// What `after` has beyond `before`.
+fn more(before: &BTreeMap<String, Request>, after: &BTreeMap<String, Request>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (name, request) in these {
-        let known = those.get(name).filter(|other| other.kind() == request.kind());
-        let Some(known) = known else {
-            lines.push(format!("{name} ({}): {}", request.kind(), request.reason()));
-            lines.extend(things(request).into_iter().map(|thing| format!("{name}: {thing}")));
-            continue;
-        };
-        let known = things(known);
-        lines.extend(things(request).into_iter().filter(|thing| !known.contains(thing)).map(|thing| format!("{name}: {thing}")));
+    for (name, request) in after {
+        match before.get(name) {
+            Some(earlier) if earlier.kind() == request.kind() => within(name, earlier, request, &mut lines),
+            _ => {
+                lines.push(format!("{name}: {}, to {}", request.kind(), request.reason().trim()));
+                lines.extend(describe(request).into_iter().map(|(field, text)| format!("{name}.{field}: {text}")));
+            }
+        }
     }
     lines
 }
 
-/// Each thing that a request allows, so that two requests can be compared thing by thing.
-fn things(request: &Request) -> Vec<String> {
-    let mut things = Vec::new();
-    match request {
-        Request::Postgres(request) => {
-            list(&mut things, "read", &request.read);
-            list(&mut things, "run", &request.statements);
-            list(&mut things, "on", &request.write);
-            list(&mut things, "call", &request.call);
-            list(&mut things, "use the function", &request.functions);
-            list(&mut things, "set", &request.settings);
-            list(&mut things, "open the database", &request.databases);
-            things.push(format!("hold {} connections", request.connections.unwrap_or(4)));
-        }
-        Request::Redis(request) => list(&mut things, "allow", &request.allow),
-        Request::Directory(request) => things.push(format!("{:?} the directory", request.access).to_lowercase()),
-        Request::Program(request) => {
-            for arguments in &request.arguments {
-                things.push(format!("run {} {}", request.program, arguments.join(" ")));
+fn within(name: &str, before: &Request, after: &Request, lines: &mut Vec<String>) {
+    for wider in wider(&grant_of(before), &grant_of(after)) {
+        lines.push(format!("{name}.{}: {}", wider.field, wider.entry));
+    }
+    if after.many() && !before.many() {
+        lines.push(format!("{name}.many: several resources"));
+    }
+    match (before, after) {
+        (Request::Program(before), Request::Program(after)) => {
+            if before.program != after.program {
+                lines.push(format!("{name}.program: {}", after.program));
             }
-            list(&mut things, "set the variable", &request.environment);
-            things.push(format!("run {}, which {:?}", request.program, request.effect).to_lowercase());
+            let forms = after.arguments.iter().filter(|form| !before.arguments.contains(form));
+            lines.extend(forms.map(|form| format!("{name}.arguments: {}", form.join(" "))));
+            let variables = after.environment.iter().filter(|variable| !before.environment.contains(variable));
+            lines.extend(variables.map(|variable| format!("{name}.environment: {variable}")));
         }
-        Request::Endpoint(request) => list(&mut things, "send", &request.methods),
-        Request::Machine(_) => things.push("read the machine's figures".into()),
-        Request::History(request) => list(&mut things, "read the history of", &request.tasks),
-    }
-    if request.many() {
-        things.push("of several".into());
-    }
-    things
-}
-
-fn list(things: &mut Vec<String>, what: &str, items: &[String]) {
-    things.extend(items.iter().map(|item| format!("{what} {item}")));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn requests(text: &str) -> BTreeMap<String, Request> {
-        toml::from_str(text).expect("requests")
-    }
-
-    #[test]
-    fn more_is_told_and_the_same_is_not() {
-        let old = requests("database = { kind = 'postgres', reason = 'look', statements = ['VACUUM'] }");
-        let new = requests("database = { kind = 'postgres', reason = 'look more', statements = ['VACUUM', 'VACUUM FULL'] }");
-        assert_eq!(Difference::between(&old, &old), Difference::default());
-        assert_eq!(Difference::between(&old, &new).more, ["database: run VACUUM FULL"]);
-        assert_eq!(Difference::between(&new, &old).less, ["database: run VACUUM FULL"]);
-    }
-
-    #[test]
-    fn another_kind_under_the_same_name_is_new() {
-        let old = requests("thing = { kind = 'machine', reason = 'look' }");
-        let new = requests("thing = { kind = 'directory', reason = 'look', access = 'write' }");
-        assert_eq!(Difference::between(&old, &new).more.len(), 2);
+        (Request::Postgres(before), Request::Postgres(after)) => {
+            let privileges = after.privileges.iter().filter(|privilege| !before.privileges.contains(privilege));
+            lines.extend(privileges.map(|privilege| format!("{name}.privileges: {privilege}")));
+        }
+        _ => {}
     }
 }

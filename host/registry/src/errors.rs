@@ -1,102 +1,187 @@
-//! Why a plugin could not be installed, loaded or removed.
+//! Why a plugin cannot be installed, read or removed.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use hostler_manifest::ManifestError;
+use semver::Version;
 use thiserror::Error;
 
-/// What went wrong, where, and what to do.
+/// Why a plugin cannot be installed, read or removed.
 #[derive(Debug, Error)]
 pub enum RegistryError {
-    /// A file or directory could not be read or written.
-    #[error("{path}: {problem}")]
-    Io {
-        /// The path.
-        path: PathBuf,
-        /// What the system says.
-        problem: String,
-    },
-    /// The file is larger than any plugin.
-    #[error("{path}: the file has {size} bytes; a plugin has at most {}", crate::LARGEST)]
+    /// The file is not a plugin, or its manifest does not hold.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The file is too large to be a plugin.
+    #[error("the file has {size} bytes, and a plugin has at most {limit}")]
     TooLarge {
-        /// The path.
-        path: PathBuf,
         /// Its size.
         size: u64,
+        /// The limit.
+        limit: u64,
     },
-    /// The file is no plugin.
-    #[error("{path}: {problem}")]
-    NoPlugin {
+    /// It is no regular file.
+    #[error("{path}: this is no regular file")]
+    NotAFile {
         /// The path.
         path: PathBuf,
-        /// What is wrong with it.
-        problem: ManifestError,
     },
-    /// The directory has no components.
-    #[error("{0}: there is no .wasm file in this directory")]
-    NothingThere(PathBuf),
-    /// The lock file is damaged.
-    #[error("{path}: the lock file is damaged: {problem}; restore it, or remove it and install the plugins again")]
-    Lock {
+    /// A file or a directory cannot be read or written.
+    #[error("{path}: cannot be {action}: {error}{}", remedy(error))]
+    Io {
+        /// What was tried: `read`, `written`, …
+        action: &'static str,
         /// The path.
         path: PathBuf,
-        /// What the parser says.
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// Somebody else could put a plugin there.
+    #[error("{path}: {problem}, so that somebody else could change a plugin; {remedy}")]
+    Insecure {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Another process installs.
+    #[error("{path}: another hostler is changing the registry; try again when it has ended")]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The lock cannot be understood.
+    #[error(
+        "{path}: the lock is damaged: {problem}; restore it from a backup, or remove it and install the plugins again"
+    )]
+    LockDamaged {
+        /// The lock.
+        path: PathBuf,
+        /// What is wrong.
         problem: String,
     },
-    /// Nobody consented to what the plugin asks for.
-    #[error("{name} asks for more than was consented to:\n{asks}\nconsent with --accept, or at a terminal")]
-    NoConsent {
-        /// The plugin.
-        name: String,
-        /// What it asks for, line by line.
-        asks: String,
-    },
-    /// A newer version is installed.
-    #[error("{name} {installed} is installed, which is newer than {offered}; --replace takes the older one")]
-    Older {
-        /// The plugin.
-        name: String,
-        /// The installed version.
-        installed: String,
-        /// The version that was offered.
-        offered: String,
-    },
-    /// The same version is installed, from another file.
-    #[error("{name} {version} is installed from another file (another digest); --replace takes this one")]
-    SameVersion {
-        /// The plugin.
-        name: String,
-        /// The version.
-        version: String,
-    },
-    /// No such plugin is installed.
-    #[error("the plugin {name} is not installed{}", hint(meant.as_deref()))]
+    /// No plugin of that name is installed.
+    #[error("the plugin `{name}` is not installed{}", hint(meant.as_deref(), known))]
     NotInstalled {
         /// The name.
         name: String,
         /// The installed plugin that is nearest.
         meant: Option<String>,
+        /// The installed plugins.
+        known: Vec<String>,
     },
-    /// The installed file is not the one that was consented to.
-    #[error("the file of {name} is not the one that was installed ({problem}); install it again, and find out who changed it")]
-    Changed {
+    /// The file is not the one that was installed.
+    #[error(
+        "{path}: the file of the plugin `{name}` was changed: its digest is {found}, and the lock has {expected}; install the plugin again"
+    )]
+    DigestDiffers {
         /// The plugin.
         name: String,
-        /// What is wrong.
-        problem: String,
+        /// Its file.
+        path: PathBuf,
+        /// The digest in the lock.
+        expected: String,
+        /// The digest of the file.
+        found: String,
     },
-}
-
-fn hint(meant: Option<&str>) -> String {
-    match meant {
-        Some(meant) => format!("; did you mean {meant}?"),
-        None => "; `hostler list` shows what is".into(),
-    }
+    /// The manifest in the file asks for something else than what the lock says was consented to.
+    #[error(
+        "the plugin `{name}` asks for something else than the lock says was consented to; look at it and install it again"
+    )]
+    OtherRequests {
+        /// The plugin.
+        name: String,
+    },
+    /// The file is gone.
+    #[error("{path}: the file of the plugin `{name}` is missing; install the plugin again")]
+    FileMissing {
+        /// The plugin.
+        name: String,
+        /// Its file.
+        path: PathBuf,
+    },
+    /// The operator has not consented to what the plugin asks for.
+    #[error("the plugin `{name}` {version} asks for what nobody has consented to:\n  {}", asks.join("\n  "))]
+    ConsentNeeded {
+        /// The plugin.
+        name: String,
+        /// Its version.
+        version: Version,
+        /// What it asks for, line by line.
+        asks: Vec<String>,
+    },
+    /// Consent was given to another file.
+    #[error("the consent is to the file with the digest {consented}, and this one has {found}; look at it again")]
+    ConsentToAnother {
+        /// The digest that was consented to.
+        consented: String,
+        /// The digest of the file.
+        found: String,
+    },
+    /// A newer version is installed.
+    #[error(
+        "version {installed} of the plugin `{name}` is installed, and {offered} is older; allow the downgrade, if it is meant"
+    )]
+    Downgrade {
+        /// The plugin.
+        name: String,
+        /// The version installed.
+        installed: Version,
+        /// The version offered.
+        offered: Version,
+    },
+    /// The same version with other bytes.
+    #[error(
+        "version {version} of the plugin `{name}` is installed with the digest {installed}, and this file has {offered}: one version is one file; give it a version of its own, or replace it, if it is meant"
+    )]
+    SameVersion {
+        /// The plugin.
+        name: String,
+        /// The version.
+        version: Version,
+        /// The digest installed.
+        installed: String,
+        /// The digest offered.
+        offered: String,
+    },
+    /// Two files of a directory are the same plugin.
+    #[error("{second}: this is the plugin `{name}` too, as {first} is; install one of them")]
+    Twice {
+        /// The plugin.
+        name: String,
+        /// The first file.
+        first: PathBuf,
+        /// The second.
+        second: PathBuf,
+    },
 }
 
 impl RegistryError {
-    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        move |error| Self::Io { path, problem: error.to_string() }
+    /// Whether the file makes no claim to be a plugin: it is something else, and not a plugin that is wrong.
+    pub fn is_no_plugin(&self) -> bool {
+        matches!(
+            self,
+            Self::Manifest(ManifestError::NotWebAssembly(_) | ManifestError::CoreModule | ManifestError::Missing)
+        )
+    }
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "; run hostler as the user that owns it",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space",
+        io::ErrorKind::ReadOnlyFilesystem => "; name a registry that can be written in [host]",
+        _ => "",
+    }
+}
+
+fn hint(meant: Option<&str>, known: &[String]) -> String {
+    match (meant, known) {
+        (Some(meant), _) => format!("; did you mean `{meant}`?"),
+        (None, []) => "; none is: `hostler install FILE` installs one".into(),
+        (None, known) => format!("; installed are {}", known.join(", ")),
     }
 }

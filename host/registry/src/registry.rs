@@ -1,191 +1,180 @@
-//! Installing, loading and removing.
+//! The registry as it is read: what is installed, and its bytes, held to the lock each time.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    os::unix::fs::DirBuilderExt,
+    fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use hostler_manifest::{Manifest, did_you_mean, extract};
-use rustix::fs::{FlockOperation, flock};
+use jiff::Timestamp;
 
 use crate::{
-    Candidate, Difference, Lock, LockedPlugin, RegistryError, asked,
-    candidate::{digest, read_bounded},
-    lock::replace,
+    Candidate, Difference, Locked, RegistryError, candidate,
+    lock::{Lock, PLUGINS},
 };
 
-/// The registry directory.
-pub struct Registry {
-    directory: PathBuf,
-}
-
-/// What the operator said to an install.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Consent {
-    /// To all that is asked for.
-    pub given: bool,
-    /// To an older version, or another file of the same version.
-    pub replace: bool,
-}
-
 /// An installed plugin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Installed {
     /// What it says of itself.
     pub manifest: Manifest,
-    /// The SHA-256 of its file, in hexadecimal.
+    /// `sha256:` and its digest in hexadecimal digits.
     pub digest: String,
     /// Its file.
     pub path: PathBuf,
+    /// When it was installed.
+    pub installed_at: Timestamp,
+}
+
+impl Installed {
+    /// What an operator has to know of it, beside its requests.
+    pub fn warnings(&self) -> Vec<String> {
+        candidate::warnings(&self.manifest)
+    }
+}
+
+/// The directory of the installed plugins.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    pub(crate) directory: PathBuf,
+    pub(crate) patience: Duration,
 }
 
 impl Registry {
-    /// The registry in a directory, which need not be there yet.
-    pub fn open(directory: &Path) -> Self {
-        Self { directory: directory.into() }
-    }
-
-    /// What is installed, as the lock says.
+    /// Looks at a registry; one that is not there is empty, and made by the first installation.
     ///
     /// # Errors
-    /// Where the lock cannot be read or is damaged.
-    pub fn lock(&self) -> Result<Lock, RegistryError> {
-        Lock::read(&self.directory)
-    }
-
-    /// What a candidate asks for beyond what was consented to for an earlier version; all of it for a new plugin.
-    ///
-    /// # Errors
-    /// As [`Registry::lock`].
-    pub fn difference(&self, candidate: &Candidate) -> Result<Option<Difference>, RegistryError> {
-        let lock = self.lock()?;
-        let known = lock.plugin.get(&candidate.manifest.plugin.name);
-        Ok(known.map(|known| Difference::between(&known.requests, &candidate.manifest.requests)))
-    }
-
-    /// Installs a candidate, whole or not at all.
-    ///
-    /// # Errors
-    /// Where consent is missing, the version does not fit, or the directory cannot be written.
-    pub fn install(&self, candidate: &Candidate, consent: Consent) -> Result<(), RegistryError> {
-        self.make()?;
-        let _guard = self.exclusive()?;
-        let mut lock = self.lock()?;
-        let plugin = &candidate.manifest.plugin;
-        if let Some(known) = lock.plugin.get(&plugin.name) {
-            self.held_by_version(candidate, known, consent)?;
+    /// Where somebody else could write it.
+    pub fn open(directory: &Path) -> Result<Self, RegistryError> {
+        for path in [directory.to_owned(), directory.join(PLUGINS)] {
+            match fs::metadata(&path) {
+                Ok(metadata) => check_owner(&path, &metadata)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(RegistryError::Io { action: "read", path, error }),
+            }
         }
-        self.consented(candidate, lock.plugin.get(&plugin.name), consent)?;
-        replace(&self.files(), &self.file(&candidate.digest), &candidate.bytes)?;
-        let locked = LockedPlugin {
-            version: plugin.version.clone(),
-            digest: format!("sha256:{}", candidate.digest),
-            requests: candidate.manifest.requests.clone(),
+        Ok(Self { directory: directory.to_owned(), patience: Duration::from_secs(10) })
+    }
+
+    /// How long to wait for another process that changes the registry; ten seconds where it does not say.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The installed plugins, by name, as the lock has them.
+    ///
+    /// # Errors
+    /// Where the lock cannot be read.
+    pub fn list(&self) -> Result<Vec<Locked>, RegistryError> {
+        Ok(Lock::read(&self.directory)?.plugins.into_values().collect())
+    }
+
+    /// An installed plugin, its file held to the lock.
+    ///
+    /// # Errors
+    /// Where it is not installed, or its file is not the one that was.
+    pub fn get(&self, name: &str) -> Result<Installed, RegistryError> {
+        self.load(name).map(|(_, installed)| installed)
+    }
+
+    /// An installed plugin with its bytes, held to the lock.
+    ///
+    /// # Errors
+    /// Where it is not installed, or its file is not the one that was.
+    pub fn load(&self, name: &str) -> Result<(Vec<u8>, Installed), RegistryError> {
+        let mut locked = self.locked(name)?;
+        loop {
+            match self.read(&locked) {
+                // Another process may have put a newer one in its place between the two looks.
+                Err(RegistryError::FileMissing { name, path }) => {
+                    let now = self.locked(&name)?;
+                    if now.digest == locked.digest {
+                        return Err(RegistryError::FileMissing { name, path });
+                    }
+                    locked = now;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// What installing a candidate would change.
+    ///
+    /// # Errors
+    /// Where the lock cannot be read.
+    pub fn what_changes(&self, candidate: &Candidate) -> Result<Difference, RegistryError> {
+        let lock = Lock::read(&self.directory)?;
+        Ok(Difference::between(lock.plugins.get(&candidate.manifest.plugin.name), candidate))
+    }
+
+    pub(crate) fn path_of(&self, locked: &Locked) -> PathBuf {
+        self.directory.join(PLUGINS).join(locked.file_name())
+    }
+
+    pub(crate) fn read(&self, locked: &Locked) -> Result<(Vec<u8>, Installed), RegistryError> {
+        let (name, path) = (locked.name.clone(), self.path_of(locked));
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if !metadata.is_file() => return Err(RegistryError::NotAFile { path }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(RegistryError::FileMissing { name, path });
+            }
+            _ => {}
+        }
+        let bytes = match candidate::read(&path) {
+            Err(RegistryError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(RegistryError::FileMissing { name, path });
+            }
+            result => result?,
         };
-        let earlier = lock.plugin.insert(plugin.name.clone(), locked);
-        lock.write(&self.directory)?;
-        if let Some(earlier) = earlier {
-            self.forget(&lock, earlier.sha256());
+        let found = candidate::digest(&bytes);
+        if found != locked.digest {
+            return Err(RegistryError::DigestDiffers { name, path, expected: locked.digest.clone(), found });
         }
-        Ok(())
-    }
-
-    /// Removes a plugin.
-    ///
-    /// # Errors
-    /// Where it is not installed, or the directory cannot be written.
-    pub fn remove(&self, name: &str) -> Result<(), RegistryError> {
-        let lock = self.lock()?;
-        let _guard = match lock.plugin.contains_key(name) {
-            true => self.exclusive()?,
-            false => return Err(not_installed(name, &lock)),
-        };
-        let mut lock = self.lock()?;
-        let Some(removed) = lock.plugin.remove(name) else { return Err(not_installed(name, &lock)) };
-        lock.write(&self.directory)?;
-        self.forget(&lock, removed.sha256());
-        Ok(())
-    }
-
-    /// Loads a plugin for a run: its file held against the lock.
-    ///
-    /// # Errors
-    /// Where it is not installed, or its file is not the one that was consented to.
-    pub fn load(&self, name: &str) -> Result<(Installed, Vec<u8>), RegistryError> {
-        let lock = self.lock()?;
-        let locked = lock.plugin.get(name).ok_or_else(|| not_installed(name, &lock))?;
-        let path = self.file(locked.sha256());
-        let changed = |problem: String| RegistryError::Changed { name: name.into(), problem };
-        let bytes = read_bounded(&path).map_err(|error| changed(error.to_string()))?;
-        if digest(&bytes) != locked.sha256() {
-            return Err(changed(format!("{} has another digest", path.display())));
+        let manifest = extract(&bytes)?;
+        let plugin = &manifest.plugin;
+        if manifest.requests != locked.requests
+            || (&plugin.name, &plugin.version, plugin.mode) != (&locked.name, &locked.version, locked.mode)
+        {
+            return Err(RegistryError::OtherRequests { name });
         }
-        let manifest = extract(&bytes).map_err(|error| changed(error.to_string()))?;
-        if manifest.plugin.name != name || manifest.requests != locked.requests {
-            return Err(changed("its manifest is not what the lock says".into()));
-        }
-        Ok((Installed { manifest, digest: locked.sha256().into(), path }, bytes))
+        Ok((bytes, Installed { manifest, digest: found, path, installed_at: locked.installed_at }))
     }
 
-    /// The directory of the plugins' files.
-    pub(crate) fn files(&self) -> PathBuf {
-        self.directory.join("plugins")
-    }
-
-    pub(crate) fn file(&self, digest: &str) -> PathBuf {
-        self.files().join(format!("{digest}.wasm"))
-    }
-
-    fn held_by_version(&self, candidate: &Candidate, known: &LockedPlugin, consent: Consent) -> Result<(), RegistryError> {
-        let plugin = &candidate.manifest.plugin;
-        let name = plugin.name.clone();
-        if consent.replace {
-            return Ok(());
-        }
-        if plugin.version < known.version {
-            let (installed, offered) = (known.version.to_string(), plugin.version.to_string());
-            return Err(RegistryError::Older { name, installed, offered });
-        }
-        if plugin.version == known.version && candidate.digest != known.sha256() {
-            return Err(RegistryError::SameVersion { name, version: plugin.version.to_string() });
-        }
-        Ok(())
-    }
-
-    fn consented(&self, candidate: &Candidate, known: Option<&LockedPlugin>, consent: Consent) -> Result<(), RegistryError> {
-        let more = match known {
-            Some(known) => Difference::between(&known.requests, &candidate.manifest.requests).more,
-            None => asked(&candidate.manifest),
-        };
-        if consent.given || more.is_empty() {
-            return Ok(());
-        }
-        Err(RegistryError::NoConsent { name: candidate.manifest.plugin.name.clone(), asks: more.join("\n") })
-    }
-
-    fn make(&self) -> Result<(), RegistryError> {
-        let files = self.files();
-        DirBuilder::new().recursive(true).mode(0o700).create(&files).map_err(RegistryError::io(&files))
-    }
-
-    /// Keeps two installers from writing at a time; the kernel lets go of it when its holder dies.
-    fn exclusive(&self) -> Result<File, RegistryError> {
-        let path = self.directory.join(".installing");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(RegistryError::io(&path))?;
-        flock(&file, FlockOperation::LockExclusive).map_err(|error| RegistryError::io(&path)(error.into()))?;
-        Ok(file)
-    }
-
-    /// Removes a file that no plugin has any longer. That it stays is no error: the lock does not name it.
-    fn forget(&self, lock: &Lock, digest: &str) {
-        if !lock.plugin.values().any(|plugin| plugin.sha256() == digest) {
-            let _ = fs::remove_file(self.file(digest));
-        }
+    fn locked(&self, name: &str) -> Result<Locked, RegistryError> {
+        let mut lock = Lock::read(&self.directory)?;
+        lock.plugins.remove(name).ok_or_else(|| not_installed(&lock, name))
     }
 }
 
-fn not_installed(name: &str, lock: &Lock) -> RegistryError {
-    let meant = did_you_mean(name, lock.plugin.keys().map(String::as_str)).map(str::to_owned);
-    RegistryError::NotInstalled { name: name.into(), meant }
+pub(crate) fn not_installed(lock: &Lock, name: &str) -> RegistryError {
+    let known: Vec<String> = lock.plugins.keys().cloned().collect();
+    let meant = did_you_mean(name, known.iter().map(String::as_str)).map(str::to_owned);
+    RegistryError::NotInstalled { name: name.chars().take(80).collect(), meant, known }
+}
+
+/// A registry that others write is anybody's code with this user's grants.
+fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), RegistryError> {
+    let insecure = |problem: String, remedy: String| RegistryError::Insecure { path: path.to_owned(), problem, remedy };
+    if !metadata.is_dir() {
+        let error = io::Error::from(io::ErrorKind::NotADirectory);
+        return Err(RegistryError::Io { action: "read", path: path.to_owned(), error });
+    }
+    if metadata.mode() & 0o022 != 0 {
+        let problem = format!("others may write it (mode {:04o})", metadata.mode() & 0o7777);
+        return Err(insecure(problem, format!("chmod 0700 {}", path.display())));
+    }
+    let own = rustix::process::geteuid().as_raw();
+    if metadata.uid() != own && metadata.uid() != 0 {
+        let problem = format!("it belongs to the user {}", metadata.uid());
+        return Err(insecure(problem, "run hostler as that user, or change the owner".into()));
+    }
+    Ok(())
 }

@@ -7,6 +7,8 @@ mod clean;
 mod keep;
 mod log;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -47,9 +47,39 @@ impl wit::Host for LogRun {
                 reported.log_dropped += 1;
                 return;
             }
-            let fields = fields.iter().take(32).map(|(name, value)| (clean::name(name), clean::line(value))).collect();
-            reported.log.push(LogLine { level: level.into(), message: clean::line(&message), fields });
+            let fields = fields.iter().take(16).map(|(name, value)| (clean::short(name, 64), clean::short(value, 256)));
+            reported.log.push(LogLine {
+                level: level.into(),
+                message: clean::line(&message),
+                fields: fields.collect(),
+            });
         });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hostler_capability::Limits;
+    use hostler_world::log::Host as _;
+
+    use super::*;
+    use crate::tests::Task;
+
+    #[test]
+    fn lines_are_cleaned_and_beyond_the_limit_counted() {
+        let task = Task::limited(Limits { log_lines: 3, ..Limits::default() });
+        let slot = LogCapability.prepare(&[], &task.run).expect("prepared");
+        let mut log = *slot.downcast::<LogRun>().expect("its own part");
+        for number in 0..10 {
+            let field = ("table-name".to_owned(), "orders\x1b[1m\n".repeat(200));
+            log.emit(wit::Level::Warn, format!("line\r {number}"), vec![field; 100]).expect("taken");
+        }
+        let kept = task.run.reported(|reported| reported.clone());
+        assert_eq!((kept.log.len(), kept.log_dropped), (3, 7));
+        let line = &kept.log[0];
+        assert_eq!((line.level.as_str(), line.message.as_str(), line.fields.len()), ("warn", "line  0", 16));
+        let (name, value) = &line.fields[0];
+        assert!(name == "table-name" && value.starts_with("orders orders ") && value.chars().count() == 256, "{value}");
     }
 }

@@ -16,7 +16,8 @@ pub fn address_allowed(address: IpAddr, networks: &[String], literal: bool) -> b
     }
     let inner = embedded(address);
     if !networks.is_empty() {
-        let contained = |address| networks.iter().filter_map(|network| parse(network)).any(|network| network.has(address));
+        let contained =
+            |address| networks.iter().filter_map(|network| parse(network)).any(|network| network.has(address));
         return contained(address) || inner.is_some_and(|inner| contained(IpAddr::V4(inner)));
     }
     match (address, inner) {
@@ -52,7 +53,8 @@ impl Network {
 }
 
 fn parse(network: &str) -> Option<Network> {
-    let (address, length) = network.split_once('/').map_or((network, None), |(address, length)| (address, Some(length)));
+    let (address, length) =
+        network.split_once('/').map_or((network, None), |(address, length)| (address, Some(length)));
     let address: IpAddr = address.parse().ok()?;
     let most = if address.is_ipv4() { 32 } else { 128 };
     let length = match length {

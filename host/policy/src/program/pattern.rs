@@ -18,7 +18,9 @@ pub enum PatternError {
         pattern: String,
     },
     /// Something in braces that means nothing.
-    #[error("{{{inside}}} in \"{pattern}\" means nothing: there are {{text}}, {{1-8}}, {{a|b}}, {{path}} and {{output}}")]
+    #[error(
+        "{{{inside}}} in \"{pattern}\" means nothing: there are {{text}}, {{1-8}}, {{a|b}}, {{path}} and {{output}}"
+    )]
     Unknown {
         /// The pattern.
         pattern: String,

@@ -40,7 +40,9 @@ fn text_covers_no_option() {
 
 #[test]
 fn ranges_have_one_spelling() {
-    for (given, allowed) in [("1", true), ("8", true), ("9", false), ("0", false), ("01", false), ("+1", false), ("1 ", false)] {
+    for (given, allowed) in
+        [("1", true), ("8", true), ("9", false), ("0", false), ("01", false), ("+1", false), ("1 ", false)]
+    {
         assert_eq!(allows(&["{1-8}"], &[text(given)]), allowed, "{given:?}");
     }
     assert!(allows(&["-j{1-16}"], &[text("-j16")]));
@@ -100,7 +102,21 @@ fn a_refusal_names_the_pattern_and_never_the_argument() {
 
 #[test]
 fn bad_patterns_are_named() {
-    for bad in ["{", "}", "a{text", "{txt}", "{}", "{8-1}", "{01-8}", "{a||b}", "{path}.gz", "{text}{path}", "{{text}}", "a\0", "{1-99999999999999999999}"] {
+    for bad in [
+        "{",
+        "}",
+        "a{text",
+        "{txt}",
+        "{}",
+        "{8-1}",
+        "{01-8}",
+        "{a||b}",
+        "{path}.gz",
+        "{text}{path}",
+        "{{text}}",
+        "a\0",
+        "{1-99999999999999999999}",
+    ] {
         assert!(check_pattern(bad).is_err(), "{bad:?}");
     }
     for good in ["", "-Fd", "{text}", "{1-8}", "{a|b|c}", "{path}", "--file={output}", "...", "{a-b|c}"] {

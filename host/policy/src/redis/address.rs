@@ -37,7 +37,9 @@ pub enum RedisPlace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RedisAddressError {
     /// No scheme, or another one.
-    #[error("is no address of a Redis server; write \"redis://HOST:PORT\", \"rediss://HOST\" or \"redis+unix:///PATH\"")]
+    #[error(
+        "is no address of a Redis server; write \"redis://HOST:PORT\", \"rediss://HOST\" or \"redis+unix:///PATH\""
+    )]
     Scheme,
     /// A cluster's scheme.
     #[error(
@@ -67,7 +69,9 @@ pub enum RedisAddressError {
     #[error("has a database that is no number; write \"redis://HOST:PORT/0\"")]
     Database,
     /// A socket that is no absolute path.
-    #[error("has no absolute path; write \"redis+unix:///run/redis/redis.sock\", and ?db=1 behind it for another database")]
+    #[error(
+        "has no absolute path; write \"redis+unix:///run/redis/redis.sock\", and ?db=1 behind it for another database"
+    )]
     Path,
     /// Something behind `?` or `#`.
     #[error("has options behind it, and there are none")]

@@ -36,20 +36,21 @@ impl RedisGrant {
     }
 
     fn gives(&self, target: &Target, after: &[Word]) -> Result<(), String> {
-        let taken_by_inner = |taken: &Target| {
-            after.iter().any(|word| matches!(word, Word::Take(inner) if takes_all(inner, taken)))
-        };
+        let taken_by_inner =
+            |taken: &Target| after.iter().any(|word| matches!(word, Word::Take(inner) if takes_all(inner, taken)));
         let mut problem = format!("the request does not give {target}");
         for (place, word) in self.list().iter().enumerate() {
             if !matches!(word, Word::Give(outer) if gives_all(outer, target)) {
                 continue;
             }
-            let taken = self.list()[place + 1..].iter().find(|word| {
-                matches!(word, Word::Take(taken) if may_meet(taken, target) && !taken_by_inner(taken))
-            });
+            let taken = self.list()[place + 1..]
+                .iter()
+                .find(|word| matches!(word, Word::Take(taken) if may_meet(taken, target) && !taken_by_inner(taken)));
             match taken {
                 None => return Ok(()),
-                Some(word) => problem = format!("the request takes some of {target} away by {word}; add {word} behind it"),
+                Some(word) => {
+                    problem = format!("the request takes some of {target} away by {word}; add {word} behind it")
+                }
             }
         }
         Err(problem)

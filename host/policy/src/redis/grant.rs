@@ -112,7 +112,9 @@ impl RedisGrant {
         if !words.iter().any(|word| word == "+command" || word == "+@all") {
             words.push("+command".into());
         }
-        words.extend(self.patterns.iter().filter(|pattern| pattern.access() != Access::default()).map(ToString::to_string));
+        words.extend(
+            self.patterns.iter().filter(|pattern| pattern.access() != Access::default()).map(ToString::to_string),
+        );
         debug_assert!(!words.iter().any(|word| word == READ_ONLY));
         words
     }

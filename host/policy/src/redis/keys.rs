@@ -3,10 +3,7 @@
 //! Where Redis stops at the first place at which a keyword stands, this goes on: a command that takes its last
 //! `STORE` would else be judged by its first. What is found so is a superset of the keys, never less.
 
-use super::{
-    Access, BeginSearch, CommandEntry, FindKeys, KeySpec,
-    reads::Reads,
-};
+use super::{Access, BeginSearch, CommandEntry, FindKeys, KeySpec, reads::Reads};
 
 /// The keys are not where the specification says, or nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,18 +4,86 @@ use std::fmt::Write;
 
 /// Options, which say what a command does rather than with what.
 const OPTIONS: &[&str] = &[
-    "ABSTTL", "AFTER", "ALPHA", "ASC", "ASYNC", "BEFORE", "BY", "BYLEX", "BYRADIUS", "BYSCORE", "CH", "COPY", "COUNT",
-    "DESC", "ENTRIESREAD", "EX", "EXAT", "FIELDS", "FNX", "FORCE", "FREQ", "FXX", "GET", "GT", "ID", "IDLE",
-    "IDLETIME", "INCR", "JUSTID", "KEEPTTL", "LADDR", "LEFT", "LIMIT", "LT", "MATCH", "MAX", "MAXLEN", "MIN", "MINID",
-    "MKSTREAM", "NOMKSTREAM", "NOSAVE", "NOW", "NX", "PERSIST", "PX", "PXAT", "REPLACE", "RESET", "REV", "RIGHT",
-    "SAMPLES", "SAVE", "SCHEDULE", "SKIPME", "STORE", "STOREDIST", "SYNC", "TYPE", "USER", "WITHSCORES", "WITHVALUES",
+    "ABSTTL",
+    "AFTER",
+    "ALPHA",
+    "ASC",
+    "ASYNC",
+    "BEFORE",
+    "BY",
+    "BYLEX",
+    "BYRADIUS",
+    "BYSCORE",
+    "CH",
+    "COPY",
+    "COUNT",
+    "DESC",
+    "ENTRIESREAD",
+    "EX",
+    "EXAT",
+    "FIELDS",
+    "FNX",
+    "FORCE",
+    "FREQ",
+    "FXX",
+    "GET",
+    "GT",
+    "ID",
+    "IDLE",
+    "IDLETIME",
+    "INCR",
+    "JUSTID",
+    "KEEPTTL",
+    "LADDR",
+    "LEFT",
+    "LIMIT",
+    "LT",
+    "MATCH",
+    "MAX",
+    "MAXLEN",
+    "MIN",
+    "MINID",
+    "MKSTREAM",
+    "NOMKSTREAM",
+    "NOSAVE",
+    "NOW",
+    "NX",
+    "PERSIST",
+    "PX",
+    "PXAT",
+    "REPLACE",
+    "RESET",
+    "REV",
+    "RIGHT",
+    "SAMPLES",
+    "SAVE",
+    "SCHEDULE",
+    "SKIPME",
+    "STORE",
+    "STOREDIST",
+    "SYNC",
+    "TYPE",
+    "USER",
+    "WITHSCORES",
+    "WITHVALUES",
     "XX",
 ];
 
 /// Reading commands whose arguments are names of the server's own: sections, settings, users, events.
 const PLAIN: &[&str] = &[
-    "acl|cat", "acl|getuser", "acl|log", "client|list", "command|docs", "command|info", "config|get", "info",
-    "latency|graph", "latency|histogram", "latency|history", "memory|usage", "slowlog|get",
+    "acl|cat",
+    "acl|getuser",
+    "acl|log",
+    "client|list",
+    "command|docs",
+    "command|info",
+    "config|get",
+    "info",
+    "latency|graph",
+    "latency|histogram",
+    "latency|history",
+    "memory|usage",
+    "slowlog|get",
 ];
 
 /// So many arguments are shown.
@@ -125,9 +193,9 @@ pub(super) fn whole(bytes: &[u8]) -> String {
     if bytes.len() <= LONGEST_OBJECT {
         return escaped(bytes, LONGEST_OBJECT);
     }
-    let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let sum = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("{}#{sum:016x}", escaped(bytes, LONGEST_OBJECT))
 }
 

@@ -170,9 +170,8 @@ fn name(argument: &[u8]) -> Option<String> {
 }
 
 fn read_known(text: &str) -> CommandTable {
-    let words = |text: &str| -> BTreeSet<String> {
-        text.split(',').filter(|word| *word != "-").map(str::to_owned).collect()
-    };
+    let words =
+        |text: &str| -> BTreeSet<String> { text.split(',').filter(|word| *word != "-").map(str::to_owned).collect() };
     let mut table = CommandTable::default();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let mut parts = line.split(' ');

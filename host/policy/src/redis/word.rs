@@ -5,9 +5,35 @@ use super::{Access, KeyPattern, RedisGrantError};
 /// Redis' categories of commands, those of its bundled modules among them. A category that is misspelt would give
 /// nothing and take nothing away without anybody noticing, so another one is an error.
 const CATEGORIES: &[&str] = &[
-    "admin", "bitmap", "blocking", "bloom", "cms", "connection", "cuckoo", "dangerous", "fast", "geo", "hash",
-    "hyperloglog", "json", "keyspace", "list", "pubsub", "read", "scripting", "search", "set", "slow", "sortedset",
-    "stream", "string", "tdigest", "timeseries", "topk", "transaction", "write",
+    "admin",
+    "bitmap",
+    "blocking",
+    "bloom",
+    "cms",
+    "connection",
+    "cuckoo",
+    "dangerous",
+    "fast",
+    "geo",
+    "hash",
+    "hyperloglog",
+    "json",
+    "keyspace",
+    "list",
+    "pubsub",
+    "read",
+    "scripting",
+    "search",
+    "set",
+    "slow",
+    "sortedset",
+    "stream",
+    "string",
+    "tdigest",
+    "timeseries",
+    "topk",
+    "transaction",
+    "write",
 ];
 
 /// The word that keeps of a grant only what reads. It is not one of Redis', whose words cannot say it.

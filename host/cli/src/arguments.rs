@@ -1,0 +1,207 @@
+//! The command line's words.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::format::Format;
+
+/// Runs maintenance tasks that nobody has to trust.
+#[derive(Debug, Parser)]
+#[command(name = "hostler", version, about, max_term_width = 110, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// The configuration file; `conf.d/*.toml` beside it is read too.
+    #[arg(long, global = true, env = "HOSTLER_CONFIG", value_name = "FILE", default_value = "/etc/hostler/hostler.toml")]
+    pub config: PathBuf,
+    /// Says more on standard error; twice, everything.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Writes a commented hostler.toml.
+    Init {
+        /// Where; the file given with --config where it does not say.
+        file: Option<PathBuf>,
+    },
+    /// Installs a plugin, or all plugins of a directory, after showing what each asks for.
+    Install {
+        /// A component file, or a directory of them.
+        path: PathBuf,
+        /// Consents to what is asked, where there is no terminal to ask on.
+        #[arg(long)]
+        accept: bool,
+        /// Takes a version that is older than the installed one, or another file of the same version.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Lists the installed plugins.
+    List {
+        /// text or json.
+        #[arg(long, default_value = "text")]
+        format: ListFormat,
+    },
+    /// Shows a plugin's manifest: what it is, what it asks for and why, its settings.
+    Show {
+        /// The plugin, or a component file.
+        plugin: String,
+    },
+    /// Removes a plugin.
+    Remove {
+        /// The plugin.
+        plugin: String,
+    },
+    /// Holds every installed file against the lock.
+    Verify,
+    /// Says what a task or procedure would change, and changes nothing.
+    Plan(RunArguments),
+    /// Runs a task or procedure.
+    Run {
+        /// What and how.
+        #[command(flatten)]
+        arguments: RunArguments,
+        /// Holds the run to an approved plan: the identifier of the run of `hostler plan`.
+        #[arg(long, value_name = "RUN")]
+        plan: Option<String>,
+        /// How the exit code is chosen.
+        #[arg(long, default_value = "verdict")]
+        exit: ExitBy,
+    },
+    /// Runs a plugin that is not installed, in check mode, under the same limits.
+    Check(CheckArguments),
+    /// Tries every resource and every bound privilege, and says the remedy.
+    Doctor {
+        /// Only this task.
+        task: Option<String>,
+    },
+    /// Prints the least PostgreSQL role and Redis user that the tasks need.
+    Roles,
+    /// Lists earlier runs, or shows one.
+    History {
+        /// A run's identifier or its beginning, or a task's name.
+        run: Option<String>,
+        /// How many are listed.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// How it is printed.
+        #[arg(long, default_value = "text")]
+        format: Format,
+        /// Writes the run's attachments into this directory.
+        #[arg(long, value_name = "DIRECTORY")]
+        attachments: Option<PathBuf>,
+    },
+    /// Works with the audit.
+    Audit {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+    /// Prints systemd timers and services for the procedures that have a schedule.
+    Timers,
+    /// Begins a plugin of your own: a directory with all that it needs.
+    New {
+        /// The plugin's name, `AREA-TASK`.
+        name: String,
+        /// Where the SDK is, as a path or as cargo would write it.
+        #[arg(long, value_name = "PATH")]
+        sdk: Option<PathBuf>,
+    },
+    /// Writes a manifest into a component, for languages other than Rust.
+    Pack {
+        /// The component.
+        component: PathBuf,
+        /// The manifest.
+        manifest: PathBuf,
+        /// Where the result goes; the component itself where it does not say.
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+    },
+    /// Shows it all on a small shop database with real faults.
+    Demo {
+        /// A PostgreSQL of yours, in which a database `hostler_demo` is made.
+        #[arg(long, value_name = "DSN")]
+        postgres: Option<String>,
+        /// Where the demonstration is kept; a fresh directory below the temporary one where it does not say.
+        #[arg(long)]
+        directory: Option<PathBuf>,
+        /// Where the built plugins are.
+        #[arg(long, value_name = "DIRECTORY")]
+        plugins: Option<PathBuf>,
+    },
+    /// Prints the completions of a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What to run, and how it is printed.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// A task or a procedure.
+    pub name: String,
+    /// How it is printed.
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// Keeps what the task remembers, in a plan too.
+    #[arg(long)]
+    pub keep_state: bool,
+    /// Shows findings that are ok, and tables.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// A plugin that is not installed.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The component file.
+    pub file: PathBuf,
+    /// Binds a request: `database=postgres://…`, `database=postgres.main`, `logs=/var/log`, `machine=machine`.
+    #[arg(long, value_name = "REQUEST=RESOURCE")]
+    pub bind: Vec<String>,
+    /// Gives a setting: `warning=80`.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Consents to what is asked, where there is no terminal to ask on.
+    #[arg(long)]
+    pub accept: bool,
+    /// How it is printed.
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// Keeps what the plugin remembers.
+    #[arg(long)]
+    pub keep_state: bool,
+    /// Shows findings that are ok, and tables.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What to do with the audit.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum AuditCommand {
+    /// Finds a line that was changed, removed, reordered or cut off.
+    Verify,
+}
+
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// How an exit code is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExitBy {
+    /// 0 ok, 1 warning, 2 critical, 3 unknown.
+    Verdict,
+    /// 0 whenever every task could do its work, whatever it found.
+    Work,
+}

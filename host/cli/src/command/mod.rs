@@ -1,0 +1,48 @@
+//! One module a command, each from its arguments to an exit code.
+
+mod audit;
+mod check;
+mod configuration;
+mod consent;
+mod demo;
+mod doctor;
+mod history;
+mod plugins;
+mod print;
+mod run;
+mod scaffold;
+mod timers;
+
+use clap::CommandFactory;
+
+use crate::arguments::{Arguments, AuditCommand, Command};
+
+/// Carries a command out, and returns its exit code.
+pub async fn run(arguments: Arguments) -> anyhow::Result<u8> {
+    let config = arguments.config;
+    match arguments.command {
+        Command::Init { file } => configuration::init(&file.unwrap_or(config)),
+        Command::Install { path, accept, replace } => plugins::install(&config, &path, accept, replace),
+        Command::List { format } => plugins::list(&config, format),
+        Command::Show { plugin } => plugins::show(&config, &plugin),
+        Command::Remove { plugin } => plugins::remove(&config, &plugin),
+        Command::Verify => plugins::verify(&config),
+        Command::Plan(arguments) => run::plan(&config, &arguments).await,
+        Command::Run { arguments, plan, exit } => run::run(&config, &arguments, plan.as_deref(), exit).await,
+        Command::Check(arguments) => check::check(&config, &arguments).await,
+        Command::Doctor { task } => doctor::doctor(&config, task.as_deref()).await,
+        Command::Roles => doctor::roles(&config),
+        Command::History { run, limit, format, attachments } => {
+            history::history(&config, run.as_deref(), limit, format, attachments.as_deref())
+        }
+        Command::Audit { command: AuditCommand::Verify } => audit::verify(&config),
+        Command::Timers => timers::timers(&config),
+        Command::New { name, sdk } => scaffold::new(&name, sdk.as_deref()),
+        Command::Pack { component, manifest, output } => scaffold::pack(&component, &manifest, output.as_deref()),
+        Command::Demo { postgres, directory, plugins } => demo::demo(postgres, directory, plugins).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "hostler", &mut std::io::stdout());
+            Ok(0)
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `timers`: systemd units for the procedures that have a schedule, to be read before they are installed.
+
+use std::path::Path;
+
+use super::{configuration::load, print::out};
+
+/// Prints them, each under the name of its file.
+pub(super) fn timers(config: &Path) -> anyhow::Result<u8> {
+    let configuration = load(config)?;
+    let program = std::env::current_exe()?;
+    let config = std::path::absolute(config)?;
+    let mut any = false;
+    for procedure in configuration.procedures.values() {
+        let Some(schedule) = &procedure.schedule else { continue };
+        any = true;
+        let zone = procedure.time_zone.iana_name().unwrap_or("UTC");
+        let name = &procedure.name;
+        out(&format!(
+            "# /etc/systemd/system/hostler-{name}.service\n[Unit]\nDescription=Hostler procedure {name}\n\n[Service]\nType=oneshot\n\
+             ExecStart={} --config {} run {name} --exit work\n\n\
+             # /etc/systemd/system/hostler-{name}.timer\n[Unit]\nDescription=Hostler procedure {name}, {schedule}\n\n[Timer]\n\
+             OnCalendar={} {zone}\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n\n",
+            program.display(),
+            config.display(),
+            schedule.on_calendar(),
+        ))?;
+    }
+    if !any {
+        out("# no procedure has a schedule\n")?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,107 @@
+use std::time::Duration;
+
+use hostler_capability::{Error, Mode, StopReason};
+use hostler_configuration::EndpointResource;
+
+use super::support::{endpoint, get, listener, many, run, unavailable};
+use crate::examine;
+
+#[tokio::test]
+async fn a_port_that_listens_is_timed_and_one_that_does_not_is_said_by_name() {
+    let (listening, port) = listener().await;
+    let open = run(Mode::Check, endpoint(format!("tcp://127.0.0.1:{port}")), &[]);
+    assert!(open.client.connect("shop", None).await.is_ok_and(|took| took < 5_000));
+    let lines = open.lines();
+    assert!(
+        lines.contains("Allowed shop | connect | endpoint.shop") && lines.contains("Done shop | connect"),
+        "{lines}"
+    );
+    drop(listening);
+    let words = unavailable(open.client.connect("shop", None).await);
+    assert_eq!(words, "endpoint.shop: the connection was refused");
+}
+
+#[tokio::test]
+async fn a_name_may_not_lead_to_the_machine_itself() {
+    let (_listening, port) = listener().await;
+    // A name of this machine that is not `localhost` and resolves to its loopback.
+    let name = "localhost.localdomain";
+    let leads = tokio::net::lookup_host((name, port))
+        .await
+        .is_ok_and(|mut found| found.any(|address| address.ip().is_loopback()));
+    let name = if leads { name.to_owned() } else { "ip6-localhost".to_owned() };
+    if tokio::net::lookup_host((name.as_str(), port)).await.is_err() {
+        eprintln!("left out: this machine has no second name for its loopback");
+        return;
+    }
+    let refused = run(Mode::Check, endpoint(format!("http://{name}:{port}")), &[]);
+    for result in
+        [refused.client.connect("shop", None).await.map(drop), refused.client.http("shop", get("/")).await.map(drop)]
+    {
+        let Err(Error::Denied(denial)) = result else { panic!("{result:?}") };
+        assert!(denial.rule.contains("networks"), "{denial:?}");
+        assert!(
+            !denial.rule.contains("127.0.0.1") && !denial.rule.contains(&name) && !denial.rule.contains("::1"),
+            "{denial:?}"
+        );
+    }
+    let networks = vec!["127.0.0.0/8".into(), "::1/128".into()];
+    let granted = run(Mode::Check, EndpointResource { networks, ..endpoint(format!("http://{name}:{port}")) }, &[]);
+    let result = granted.client.connect("shop", None).await;
+    assert!(!matches!(result, Err(Error::Denied(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn localhost_and_addresses_are_what_the_operator_wrote() {
+    let (_listening, port) = listener().await;
+    for host in ["localhost", "127.0.0.1"] {
+        let open = run(Mode::Check, endpoint(format!("http://{host}:{port}/")), &[]);
+        assert!(open.client.connect("shop", None).await.is_ok(), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_nobodys_is_not_repeated() {
+    let open = run(Mode::Check, endpoint("https://no-such-host.invalid/".into()), &[]);
+    assert_eq!(unavailable(open.client.connect("shop", None).await), "endpoint.shop: its name does not resolve");
+}
+
+#[tokio::test]
+async fn targets_are_named_where_a_request_takes_many() {
+    let (_listening, port) = listener().await;
+    let url = || endpoint(format!("tcp://127.0.0.1:{port}"));
+    let open = many(Mode::Check, vec![("a", url()), ("b", url())], true, &[]);
+    assert_eq!(open.client.targets("shop"), ["a", "b"]);
+    assert!(open.client.connect("shop", Some("b")).await.is_ok());
+    assert!(open.lines().contains("shop/b | connect | endpoint.b"));
+    for target in [None, Some("c")] {
+        assert!(matches!(open.client.connect("shop", target).await, Err(Error::Denied(_))));
+    }
+    assert!(matches!(open.client.connect("other", None).await, Err(Error::Denied(_))));
+    assert!(open.client.targets("other").is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_and_says_nothing_runs_into_the_time_limit_or_the_stop() {
+    let (_listening, port) = listener().await;
+    let open = run(Mode::Check, endpoint(format!("http://127.0.0.1:{port}")), &[]);
+    let mut call = get("/");
+    call.timeout_ms = Some(300);
+    assert!(matches!(open.client.http("shop", call).await, Err(Error::TimedOut(300))));
+    let context = open.context.clone();
+    let stopping = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        context.stop.request(StopReason::Interrupted);
+    };
+    let (result, ()) = tokio::join!(open.client.http("shop", get("/")), stopping);
+    assert!(matches!(result, Err(Error::Stopped)));
+}
+
+#[tokio::test]
+async fn doctor_sees_an_endpoint_that_listens_and_one_that_does_not() {
+    let (listening, port) = listener().await;
+    let resource = endpoint(format!("tcp://127.0.0.1:{port}"));
+    assert_eq!(examine("shop", &resource).await.problem, None);
+    drop(listening);
+    assert_eq!(examine("shop", &resource).await.problem.as_deref(), Some("the connection was refused"));
+}

@@ -1,0 +1,6 @@
+//! Endpoints for real: servers on the loopback, with certificates made for each case.
+
+mod connecting;
+mod exchanges;
+mod handshakes;
+mod support;

@@ -1,0 +1,164 @@
+//! What `hostler doctor` finds out about a database: whether it can be reached, and what the role lacks.
+
+use std::sync::Arc;
+
+use hostler_configuration::PostgresResource;
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::{
+    connect::connect,
+    destination::Destination,
+    environment::Environment,
+    errors::{ConnectError, connecting},
+    session::Session,
+};
+
+/// The first release that has `pg_maintain`: before it only an owner may vacuum.
+const MAINTAIN_SINCE: u32 = 170_000;
+
+/// Something that the role lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// What is wrong.
+    pub problem: String,
+    /// The statement that an administrator runs.
+    pub remedy: String,
+}
+
+/// What a look at a database found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examination {
+    /// 150018 for 15.18.
+    pub version: u32,
+    /// Whether it is a standby.
+    pub in_recovery: bool,
+    /// What the role lacks.
+    pub lacks: Vec<Lack>,
+}
+
+struct Role {
+    quoted: String,
+    superuser: bool,
+    replication: bool,
+}
+
+/// Connects to a resource (`name` without its kind), and looks which of the wanted privileges the role has. Each is
+/// the name of a role it has to be a member of, `owner`, `superuser` or `replication`; `a | b` is one of them.
+///
+/// # Errors
+/// Why it cannot be reached.
+pub async fn examine(
+    name: &str,
+    resource: &PostgresResource,
+    privileges: &[String],
+    environment: &Environment,
+) -> Result<Examination, ConnectError> {
+    let name = format!("postgres.{name}");
+    let destination = Destination::read(resource, None, environment)
+        .map_err(|problem| ConnectError::Configuration { resource: name.clone(), problem })?;
+    let session = connect(&name, &destination, &Arc::from("doctor"), "hostler doctor").await?;
+    let rows = ask(
+        &session,
+        "SELECT pg_catalog.quote_ident(r.rolname), r.rolsuper, r.rolreplication, pg_catalog.pg_is_in_recovery() \
+         FROM pg_catalog.pg_roles AS r WHERE r.rolname = CURRENT_USER",
+    )
+    .await?;
+    let row = rows.into_iter().next().unwrap_or_default();
+    let is = |index: usize| row.get(index).is_some_and(|value| value == "t");
+    let role = Role { quoted: row.first().cloned().unwrap_or_default(), superuser: is(1), replication: is(2) };
+    let mut lacks = Vec::new();
+    for wanted in privileges {
+        if let Some(lack) = lack(&session, &role, wanted).await? {
+            lacks.push(lack);
+        }
+    }
+    lacks.dedup();
+    Ok(Examination { version: session.version, in_recovery: is(3), lacks })
+}
+
+/// `None` where one of the alternatives is there. Otherwise what helps is the first of them that this server knows.
+async fn lack(session: &Session, role: &Role, wanted: &str) -> Result<Option<Lack>, ConnectError> {
+    if role.superuser {
+        return Ok(None);
+    }
+    let mut first = None;
+    for alternative in wanted.split('|').map(str::trim).filter(|alternative| !alternative.is_empty()) {
+        match alternative_lack(session, role, alternative).await? {
+            Answer::Has => return Ok(None),
+            Answer::Lacks(lack) => drop(first.get_or_insert(lack).clone()),
+            Answer::Unknown => {}
+        }
+    }
+    Ok(Some(first.unwrap_or_else(|| Lack {
+        problem: format!("the server has no role {wanted}"),
+        remedy: format!("-- {wanted} comes with another release, or with an extension"),
+    })))
+}
+
+enum Answer {
+    Has,
+    Lacks(Lack),
+    Unknown,
+}
+
+async fn alternative_lack(session: &Session, role: &Role, wanted: &str) -> Result<Answer, ConnectError> {
+    let me = &role.quoted;
+    let lacks = |problem: String, remedy: String| Ok(Answer::Lacks(Lack { problem, remedy }));
+    match wanted {
+        "superuser" => lacks(format!("{me} is no superuser"), format!("ALTER ROLE {me} SUPERUSER;")),
+        "replication" if role.replication => Ok(Answer::Has),
+        "replication" => lacks(format!("{me} may not replicate"), format!("ALTER ROLE {me} REPLICATION;")),
+        "owner" => owner(session, me).await,
+        name => {
+            let name = name.replace('\'', "''");
+            let rows = ask(
+                session,
+                &format!(
+                    "SELECT pg_catalog.quote_ident(rolname), pg_catalog.pg_has_role(oid, 'USAGE') \
+                     FROM pg_catalog.pg_roles WHERE rolname = '{name}'"
+                ),
+            )
+            .await?;
+            match rows.first().map(Vec::as_slice) {
+                Some([_, has]) if has == "t" => Ok(Answer::Has),
+                Some([group, _]) => {
+                    lacks(format!("{me} is not a member of {group}"), format!("GRANT {group} TO {me};"))
+                }
+                _ => Ok(Answer::Unknown),
+            }
+        }
+    }
+}
+
+/// Whether the role owns every table of the database that is not the system's.
+async fn owner(session: &Session, me: &str) -> Result<Answer, ConnectError> {
+    let rows = ask(
+        session,
+        "SELECT pg_catalog.quote_ident(r.rolname), pg_catalog.count(*), pg_catalog.min(c.oid::pg_catalog.regclass::\
+         pg_catalog.text) FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_roles AS r ON r.oid = c.relowner WHERE c.relkind IN ('r', 'm', 'p') \
+         AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' \
+         AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') GROUP BY r.rolname ORDER BY 2 DESC, 1",
+    )
+    .await?;
+    let Some([owner, count, table]) = rows.first().map(Vec::as_slice) else { return Ok(Answer::Has) };
+    let owners: Vec<_> = rows.iter().filter_map(|row| row.first()).map(String::as_str).collect();
+    let remedy = if session.version >= MAINTAIN_SINCE {
+        format!("GRANT pg_maintain TO {me};")
+    } else {
+        format!("GRANT {} TO {me};", owners.join(", "))
+    };
+    Ok(Answer::Lacks(Lack { problem: format!("{me} does not own {count} tables of {owner}, such as {table}"), remedy }))
+}
+
+async fn ask(session: &Session, question: &str) -> Result<Vec<Vec<String>>, ConnectError> {
+    let asked = session.client.simple_query(question).await;
+    let messages = asked.map_err(|error| connecting(&session.names.resource, &error, false))?;
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|index| row.get(index).unwrap_or_default().to_owned()).collect())
+        }
+        _ => None,
+    });
+    Ok(rows.collect())
+}

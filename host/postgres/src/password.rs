@@ -1,0 +1,108 @@
+//! Where a password comes from: the resource's own file, or a password file as libpq reads it (`~/.pgpass`).
+//!
+//! A file that others may read is no secret. The resource's own is refused then; libpq's is left out, as libpq does,
+//! and where the server then asks for a password the error says why there was none.
+
+use std::{os::unix::fs::PermissionsExt, path::Path};
+
+/// What a libpq password file has for one server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Found {
+    /// A password.
+    Password(String),
+    /// No line that fits, or no file.
+    #[default]
+    Nothing,
+    /// The file may be read by others, so it was left out.
+    Loose,
+}
+
+/// The password in the resource's own file: its first line.
+///
+/// # Errors
+/// What is wrong and what to do, without the path.
+pub fn own(file: &Path) -> Result<String, String> {
+    let metadata = file.metadata().map_err(|error| format!("its password_file cannot be read: {}", error.kind()))?;
+    if !metadata.is_file() {
+        return Err("its password_file is not a regular file".into());
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err("its password_file may be read by others: chmod 0600 it".into());
+    }
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("its password_file cannot be read: {}", error.kind()))?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.trim_end_matches('\r').into()),
+        _ => Err("its password_file is empty".into()),
+    }
+}
+
+/// Looks a server up in a libpq password file. A socket directory that is the default one is called `localhost`.
+pub fn lookup(file: &Path, wanted: [&str; 4]) -> Found {
+    let Ok(metadata) = file.metadata() else { return Found::Nothing };
+    if !metadata.is_file() {
+        return Found::Nothing;
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Found::Loose;
+    }
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mut lines = text.lines().filter(|line| !line.starts_with('#')).map(fields);
+    let fits = |fields: &[String]| {
+        fields.len() >= 5 && wanted.iter().zip(fields).all(|(wanted, field)| field == "*" || field == wanted)
+    };
+    match lines.find(|fields| fits(fields)) {
+        Some(mut fields) => Found::Password(fields.split_off(4).join(":")),
+        None => Found::Nothing,
+    }
+}
+
+/// `host:port:database:user:password`, in which a backslash keeps the next letter as it is.
+fn fields(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut letters = line.trim_end_matches('\r').chars();
+    while let Some(letter) = letters.next() {
+        match (letter, fields.len()) {
+            ('\\', _) => {
+                let next = letters.next().unwrap_or('\\');
+                fields.last_mut().into_iter().for_each(|field| field.push(next));
+            }
+            (':', 1..=4) => fields.push(String::new()),
+            _ => fields.last_mut().into_iter().for_each(|field| field.push(letter)),
+        }
+    }
+    // `\*` means a star and `*` anything; a name that is a star alone is nobody's.
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::{Found, lookup, own};
+
+    fn file(text: &str, mode: u32) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), text).expect("it is written");
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).expect("its mode is set");
+        file
+    }
+
+    #[test]
+    fn the_first_line_that_fits_holds() {
+        let file = file("# ours\ndb2:5432:*:me:other\ndb1:*:*:me:a:b\\:c\\\\\n*:*:*:*:last\n", 0o600);
+        let find = |wanted| lookup(file.path(), wanted);
+        assert_eq!(find(["db1", "5432", "shop", "me"]), Found::Password("a:b:c\\".into()));
+        assert_eq!(find(["db9", "1", "x", "y"]), Found::Password("last".into()));
+    }
+
+    #[test]
+    fn what_others_may_read_is_left_out_or_refused() {
+        let loose = file("*:*:*:*:secret\n", 0o640);
+        assert_eq!(lookup(loose.path(), ["a", "1", "b", "c"]), Found::Loose);
+        let problem = own(loose.path()).expect_err("others may read it");
+        assert!(problem.contains("chmod 0600") && !problem.contains("secret"));
+        assert_eq!(own(file("secret\n", 0o400).path()), Ok("secret".into()));
+        assert!(own(file("", 0o600).path()).is_err());
+    }
+}

@@ -1,0 +1,82 @@
+//! Locks on the server, against other runs and other hosts.
+
+use std::time::Duration;
+
+use hostler_capability::Mode;
+use hostler_policy::sql::PostgresGrant;
+use hostler_postgres::{PostgresCapability, lock_key};
+
+use crate::{
+    context::{Fixture, ask, capability},
+    server::Server,
+};
+
+fn fixture(capability: &PostgresCapability, server: &Server, id: &str) -> Fixture {
+    let grant = PostgresGrant { connections: 1, ..PostgresGrant::default() };
+    Fixture::named(capability, server.resource(), grant, Mode::Apply, id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_is_held_by_one_run_at_a_time() {
+    let server = Server::start();
+    let administrator = server.administrator().await;
+    // Two hosts: nothing is shared but the server.
+    let (here, there) = (capability(), capability());
+    let first = fixture(&here, &server, "run-1");
+    let second = fixture(&there, &server, "run-2");
+    let locks = |run: &Fixture| run.context.server_locks("database").expect("the request has locks");
+    let (mine, theirs) = (locks(&first), locks(&second));
+
+    let look = |taken: bool| {
+        let theirs = theirs.clone();
+        async move {
+            assert_eq!(theirs.acquire("nightly", true).await.expect("it looks").is_none(), taken);
+        }
+    };
+    look(false).await;
+    let held = mine.acquire("nightly", false).await.expect("it asks").expect("it is free");
+    look(true).await;
+    assert!(theirs.acquire("nightly", false).await.expect("it asks").is_none());
+    assert!(mine.acquire("nightly", false).await.expect("it asks").is_none(), "not twice by one run either");
+    let other = theirs.acquire("weekly", false).await.expect("it asks").expect("another name is free");
+    let known = administrator
+        .query_one(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND \
+                    (classid::int8 << 32 | objid::int8) = $1",
+            &[&lock_key("nightly")],
+        )
+        .await
+        .expect("it is read")
+        .get::<_, i64>(0);
+    assert_eq!(known, 1);
+    let database = first.open().await;
+    assert_same!(
+        ask(&database, "SELECT 1").await,
+        Ok(vec!["1".into()]),
+        "a lock takes none of the grant's connections"
+    );
+
+    drop(held);
+    let now_theirs = theirs.acquire("nightly", false).await.expect("it asks").expect("it is free again");
+    assert!(mine.acquire("nightly", true).await.expect("it looks").is_none());
+    drop((now_theirs, other));
+    here.settle(Duration::from_secs(5)).await;
+    there.settle(Duration::from_secs(5)).await;
+    let left = administrator.query_one("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", &[]).await;
+    assert_eq!(left.expect("it is read").get::<_, i64>(0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_was_lost_is_told_to_the_operator() {
+    let server = Server::start();
+    let capability = capability();
+    let run = fixture(&capability, &server, "run-1");
+    let locks = run.context.server_locks("database").expect("the request has locks");
+    let held = locks.acquire("nightly", false).await.expect("it asks").expect("it is free");
+    let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'hostler %'";
+    server.administrator().await.execute(ended, &[]).await.expect("it is ended");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(held);
+    let (troubles, _) = run.context.troubles_and_notes();
+    assert_eq!(troubles, ["the lock \"nightly\" on postgres.main was lost before the run ended"]);
+}

@@ -1,0 +1,238 @@
+//! The host that an operator's command works with.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use hostler_capability::{ApprovedPlan, HistoryReader, Limits, Plan, RunContext, ScheduledRun};
+use hostler_configuration::{Configuration, LimitsConfiguration, ProcedureConfiguration, TaskConfiguration, Window, bind};
+use hostler_manifest::{Manifest, did_you_mean};
+use hostler_record::{Record, RecordError, RunEnd, RunStart, Scheduler};
+use hostler_registry::Registry;
+use hostler_runtime::{CodeCache, Runtime};
+use jiff::Timestamp;
+
+use crate::{Job, ServiceError, TaskOutcome, capabilities::Capabilities, clock};
+
+/// Configuration, registry, record and runtime together.
+pub struct Host {
+    /// What the operator wrote.
+    pub configuration: Configuration,
+    /// What is installed.
+    pub registry: Registry,
+    /// What is kept.
+    pub record: Record,
+    pub(crate) runtime: Runtime,
+    capabilities: Capabilities,
+    pub(crate) history: Arc<dyn HistoryReader>,
+}
+
+/// What a name stands for: a task alone, or a procedure.
+pub enum Named<'a> {
+    /// A task.
+    Task(&'a TaskConfiguration),
+    /// A procedure with its tasks, those that are switched off left out.
+    Procedure(&'a ProcedureConfiguration, Vec<&'a TaskConfiguration>),
+}
+
+impl Host {
+    /// Opens everything that the configuration names.
+    ///
+    /// # Errors
+    /// Where the state directory, the cache or the engine cannot be used.
+    pub fn open(configuration: Configuration) -> Result<Self, ServiceError> {
+        let host = &configuration.host;
+        let record = Record::open(&host.state)?;
+        let cache = CodeCache::open(&host.cache)?;
+        let registry = Registry::open(&host.registry)?;
+        let capabilities = Capabilities::new(&configuration);
+        let runtime = Runtime::new(capabilities.all.clone(), Some(cache), &record.scratch())?;
+        let history = record.history().reader(scheduler(&configuration));
+        Ok(Self { registry, record, runtime, capabilities, history, configuration })
+    }
+
+    /// What a name stands for.
+    ///
+    /// # Errors
+    /// Where it is neither a task nor a procedure.
+    pub fn named(&self, name: &str) -> Result<Named<'_>, ServiceError> {
+        let configuration = &self.configuration;
+        if let Some(task) = configuration.tasks.get(name) {
+            return Ok(Named::Task(task));
+        }
+        if let Some(procedure) = configuration.procedures.get(name) {
+            let tasks = procedure.tasks.iter().filter_map(|task| configuration.tasks.get(task));
+            return Ok(Named::Procedure(procedure, tasks.filter(|task| task.enabled).collect()));
+        }
+        let known: Vec<String> = configuration.procedures.keys().chain(configuration.tasks.keys()).cloned().collect();
+        let meant = did_you_mean(name, known.iter().map(String::as_str)).map(str::to_owned);
+        Err(ServiceError::UnknownName { name: name.into(), meant, known })
+    }
+
+    /// Makes a configured task ready.
+    ///
+    /// # Errors
+    /// Where its plugin is not installed, was changed, or does not fit the task.
+    pub fn job(&self, task: &TaskConfiguration) -> Result<Job, ServiceError> {
+        let (bytes, installed) = self.registry.load(&task.plugin)?;
+        self.ready(task, installed.manifest, &installed.digest, bytes, false)
+    }
+
+    /// Makes a plugin ready that is not installed: nothing is granted that changes anything.
+    ///
+    /// # Errors
+    /// Where it does not compile, or does not fit what was bound.
+    pub fn job_of_file(
+        &self,
+        task: &TaskConfiguration,
+        manifest: Manifest,
+        digest: &str,
+        bytes: Vec<u8>,
+    ) -> Result<Job, ServiceError> {
+        self.ready(task, manifest, digest, bytes, true)
+    }
+
+    fn ready(
+        &self,
+        task: &TaskConfiguration,
+        manifest: Manifest,
+        digest: &str,
+        bytes: Vec<u8>,
+        only_reading: bool,
+    ) -> Result<Job, ServiceError> {
+        let (bindings, settings) = bind(task, &manifest, &self.configuration.resources, only_reading)?;
+        let digest = digest.strip_prefix("sha256:").unwrap_or(digest).to_owned();
+        let prepared = self.runtime.prepare(&digest, &manifest, || Ok(bytes))?;
+        let mut limits = limits(&task.limits);
+        if let Some(timeout) = task.timeout {
+            limits.wall_seconds = timeout.as_secs().max(1);
+        }
+        let settings = settings.to_string();
+        Ok(Job { task: task.name.clone(), manifest, digest, prepared, bindings, settings, limits, window: task.window })
+    }
+
+    /// The plans of a run of `hostler plan`, by task: that run's own, and those of its procedure's other tasks.
+    ///
+    /// # Errors
+    /// Where there is no such run, or it was no plan.
+    pub fn approved(&self, run: &str) -> Result<BTreeMap<String, Plan>, ServiceError> {
+        let kept = self.record.history().run(run)?;
+        let no_plan = |why: &str| ServiceError::NoPlan(format!("the run {} {why}; `hostler plan` makes one", kept.id));
+        if kept.mode != "check" {
+            return Err(no_plan("was no plan: it applied"));
+        }
+        let document = kept.document.as_deref().ok_or_else(|| no_plan("did not end"))?;
+        let outcome: TaskOutcome = serde_json::from_str(document).map_err(|_| no_plan("cannot be read"))?;
+        Ok(BTreeMap::from([(outcome.task, outcome.plan)]))
+    }
+
+    /// Waits for what goes on after runs have ended. A host that is about to exit calls it.
+    pub async fn settle(&self) {
+        self.capabilities.settle().await;
+    }
+
+    /// Tells of runs that a kill ended in the middle, and forgets what is past its retention.
+    ///
+    /// # Errors
+    /// Where the history cannot be read or written.
+    pub fn tidy(&self) -> Result<Vec<(String, String)>, RecordError> {
+        self.record.history().mark_interrupted()
+    }
+
+    /// Forgets runs that are past their retention.
+    ///
+    /// # Errors
+    /// Where the history cannot be written.
+    pub fn prune(&self) -> Result<usize, RecordError> {
+        let host = &self.configuration.host;
+        self.record.history().prune(host.keep_runs, host.keep_days, clock::now_ms())
+    }
+
+    pub(crate) fn begin(&self, job: &Job, context: &RunContext) -> Result<(), RecordError> {
+        let info = &context.info;
+        self.record.history().begin(&RunStart {
+            id: &info.run_id,
+            task: &info.task,
+            procedure: info.procedure.as_deref(),
+            plugin: &info.plugin,
+            version: &job.manifest.plugin.version.to_string(),
+            digest: &info.plugin_digest,
+            mode: crate::run::word(info.mode),
+            started_at: info.started_at,
+        })
+    }
+
+    pub(crate) fn end(&self, outcome: &TaskOutcome) -> Result<(), RecordError> {
+        let audit = self.record.audit_file().head().unwrap_or_default();
+        let document = serde_json::to_string(outcome).unwrap_or_default();
+        self.record.history().end(&RunEnd {
+            id: &outcome.run_id,
+            course: outcome.course.word(),
+            verdict: outcome.verdict,
+            duration_ms: outcome.duration_ms,
+            summary: &outcome.summary,
+            document: &document,
+            metrics: &outcome.reported.metrics,
+            findings: &outcome.reported.findings,
+            audit,
+        })
+    }
+
+    /// The plan that a run is held to, ready to be used up.
+    pub(crate) fn held_to(plan: Option<&Plan>) -> Option<ApprovedPlan> {
+        plan.map(ApprovedPlan::new)
+    }
+}
+
+/// The host's own limits, with what a task sets.
+fn limits(task: &LimitsConfiguration) -> Limits {
+    let own = Limits::default();
+    Limits {
+        memory_bytes: task.memory_bytes.unwrap_or(own.memory_bytes),
+        cpu_seconds: task.cpu_seconds.unwrap_or(own.cpu_seconds),
+        wall_seconds: task.wall_seconds.unwrap_or(own.wall_seconds),
+        calls_under_way: task.calls_under_way.unwrap_or(own.calls_under_way),
+        calls: task.calls.unwrap_or(own.calls),
+        rows: task.rows.unwrap_or(own.rows),
+        bytes: task.bytes.unwrap_or(own.bytes),
+        reported: task.reported.unwrap_or(own.reported),
+        reported_bytes: task.reported_bytes.unwrap_or(own.reported_bytes),
+        log_lines: task.log_lines.unwrap_or(own.log_lines),
+        handles: task.handles.unwrap_or(own.handles),
+        state_bytes: task.state_bytes.unwrap_or(own.state_bytes),
+    }
+}
+
+/// Which runs the procedures' schedules bring between two times.
+fn scheduler(configuration: &Configuration) -> Scheduler {
+    let procedures: Vec<_> = configuration.procedures.values().cloned().collect();
+    Box::new(move |since, until| {
+        let at = |milliseconds: u64| Timestamp::from_millisecond(i64::try_from(milliseconds).unwrap_or(i64::MAX));
+        let (Ok(since), Ok(until)) = (at(since), at(until)) else { return vec![] };
+        procedures.iter().flat_map(|procedure| coming(procedure, since, until)).take(10_000).collect()
+    })
+}
+
+fn coming(procedure: &ProcedureConfiguration, since: Timestamp, until: Timestamp) -> Vec<ScheduledRun> {
+    let Some(schedule) = &procedure.schedule else { return vec![] };
+    let zone = &procedure.time_zone;
+    let mut runs = Vec::new();
+    let mut at = schedule.next(since, zone);
+    while at < until && runs.len() < 1_000 {
+        let closes = procedure.window.and_then(|window: Window| window.open_at(at, zone)).map(clock::milliseconds);
+        runs.extend(procedure.tasks.iter().map(|task| ScheduledRun {
+            task: task.clone(),
+            procedure: procedure.name.clone(),
+            starts_at: clock::milliseconds(at),
+            window_ends_at: closes,
+        }));
+        at = schedule.next(at, zone);
+    }
+    runs
+}
+
+/// Loads a configuration and opens its host.
+///
+/// # Errors
+/// As [`Configuration::load`] and [`Host::open`].
+pub fn open(path: &Path) -> Result<Host, ServiceError> {
+    Host::open(Configuration::load(path)?)
+}

@@ -1,0 +1,68 @@
+//! The address and the credential of a bound server, handed to a program out of the plugin's sight.
+
+mod dsn;
+mod postgres;
+mod redis;
+
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use hostler_capability::{Error, Resource, Target};
+
+/// A file that only one call has.
+#[derive(Debug)]
+pub(crate) struct PrivateFile {
+    /// The variable that names it.
+    pub(crate) variable: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) contents: Vec<u8>,
+}
+
+/// What a program is handed for a server.
+#[derive(Debug, Default)]
+pub(crate) struct Connection {
+    /// `postgres.NAME` or `redis.NAME`.
+    pub(crate) label: String,
+    pub(crate) variables: Vec<(&'static str, String)>,
+    pub(crate) files: Vec<PrivateFile>,
+    /// Sockets of the machine that it has to see.
+    pub(crate) sockets: Vec<PathBuf>,
+    /// Whether it is reached over the network.
+    pub(crate) network: bool,
+    /// What must not be read in what the program says.
+    pub(crate) secrets: Vec<String>,
+}
+
+/// Reads a server's address and credential. `reads`: the form only reads, which a PostgreSQL session is then held to.
+///
+/// # Errors
+/// `unavailable`, naming the resource and what is wrong with it.
+pub(crate) fn connection(target: &Target, reads: bool) -> Result<Connection, Error> {
+    let (label, made) = match &target.resource {
+        Resource::Postgres(resource) => (format!("postgres.{}", target.name), postgres::connection(resource, reads)),
+        Resource::Redis(resource) => (format!("redis.{}", target.name), redis::connection(resource)),
+        _ => return Err(Error::Invalid("connect-to names a request of kind postgres or redis".into())),
+    };
+    match made {
+        Ok(connection) => Ok(Connection { label, ..connection }),
+        Err(problem) => Err(Error::Unavailable(format!("{label}: {problem}"))),
+    }
+}
+
+/// The password alone in a file that nobody else reads.
+fn password(file: &Path) -> Result<String, String> {
+    let text = secret_file(file, "the password file")?;
+    Ok(text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).to_owned())
+}
+
+/// A file that holds a secret. Its path is not repeated: the text reaches a plugin.
+fn secret_file(file: &Path, what: &str) -> Result<String, String> {
+    let look = |error: std::io::Error| format!("{what} cannot be read: {}", error.kind());
+    let mode = std::fs::metadata(file).map_err(look)?.mode();
+    if mode & 0o077 != 0 {
+        return Err(format!("{what} may be read by others than its owner: chmod 600 it"));
+    }
+    std::fs::read_to_string(file).map_err(look)
+}

@@ -1,0 +1,152 @@
+//! Connections: how many of the usable ones are taken and by whom, and the few that hold the others up.
+
+use std::collections::BTreeMap;
+
+use hostler_sdk::{postgres::needs_monitor, prelude::*};
+
+hostler_sdk::plugin!(Settings, run);
+
+/// Slots that only superusers and `pg_use_reserved_connections` may take are not usable. Without pg_read_all_stats the
+/// server does not tell which sessions are clients', so each session of a database counts.
+const SERVER: &str = "
+    SELECT quote_ident(current_user) AS role, pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all,
+        current_setting('max_connections')::int8 - current_setting('superuser_reserved_connections')::int8
+            - coalesce(current_setting('reserved_connections', true)::int8, 0) AS usable,
+        count(*) FILTER (WHERE backend_type = 'client backend' OR backend_type IS NULL AND datid IS NOT NULL) AS used
+    FROM pg_stat_activity";
+
+const SESSIONS: &str = "
+    SELECT a.pid::int8 AS pid, coalesce(a.datname, '')::text AS database, coalesce(a.usename, '')::text AS user_name,
+        coalesce(a.application_name, '') AS application, coalesce(a.state, 'unknown') AS state,
+        extract(epoch FROM clock_timestamp() - a.state_change)::float8 AS in_state,
+        age(a.backend_xmin)::int8 AS xmin_age, extract(epoch FROM clock_timestamp() - w.since)::float8 AS waiting,
+        CASE WHEN w.pid IS NOT NULL THEN array_to_string(pg_blocking_pids(a.pid), ', ') END AS blockers
+    FROM pg_stat_activity a
+    LEFT JOIN (SELECT pid, min(waitstart) AS since FROM pg_locks WHERE NOT granted GROUP BY pid) w ON w.pid = a.pid
+    WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()";
+
+const PREPARED: &str = "
+    SELECT gid, database::text AS database, owner::text AS owner,
+        extract(epoch FROM clock_timestamp() - prepared)::float8 AS seconds, age(transaction)::int8 AS xmin_age
+    FROM pg_prepared_xacts";
+
+#[derive(Deserialize)]
+struct Settings {
+    warning: Range,
+    critical: Range,
+    idle_warning: Duration,
+    idle_critical: Duration,
+    wait_warning: Duration,
+    wait_critical: Duration,
+}
+
+async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
+    let database = context.postgres("database").await?;
+    let server = database.query(SERVER, &[]).await?.one().await?;
+    let sessions = database.query(SESSIONS, &[]).await?.rows().await?;
+    let prepared = database.query(PREPARED, &[]).await?.rows().await?;
+    let oldest = held_up(&sessions, &prepared, &settings)?;
+    Metric::gauge("postgres_oldest_xmin_age_transactions", oldest as f64).report();
+    count(&server, &sessions, &settings)
+}
+
+/// How many connections there are, of how many.
+fn count(server: &Row, sessions: &Rows, settings: &Settings) -> Result<String, TaskError> {
+    let (used, usable): (i64, i64) = (server.get("used")?, server.get("usable")?);
+    let share = Percent::of(used as f64, usable as f64).unwrap_or(Percent(100.0));
+    let summary = format!("{used} of {usable} usable connections are in use ({share})");
+    Metric::gauge("postgres_connections_used_percent", share.0).ranges(&settings.warning, &settings.critical).report();
+    Metric::gauge("postgres_connections_usable", usable as f64).report();
+    finding!(judge(share.0, &settings.warning, &settings.critical), "connections-used", "server", "{summary}")
+        .remedy(
+            "find whose they are in the table `Sessions`; pool them (PgBouncer), or raise max_connections and restart",
+        )
+        .report_unless_ok();
+    if !server.get::<bool>("sees_all")? {
+        needs_monitor(server.get("role")?, "server", "what other sessions do").report();
+    }
+    let mut groups: BTreeMap<[String; 4], u64> = BTreeMap::new();
+    for row in sessions.iter() {
+        let group = [row.get("database")?, row.get("user_name")?, row.get("application")?, row.get("state")?];
+        *groups.entry(group).or_default() += 1;
+    }
+    let mut table = Table::new("Sessions", &["database", "user", "application", "state", "count"]);
+    let mut metrics: BTreeMap<[&String; 3], u64> = BTreeMap::new();
+    for ([database, user, application, state], count) in &groups {
+        table.row(&[database, user, application, state, count]);
+        *metrics.entry([database, user, state]).or_default() += count;
+    }
+    for ([database, user, state], count) in metrics {
+        let metric = Metric::gauge("postgres_connections", count as f64).label("database", database);
+        metric.label("user", user).label("state", state).report();
+    }
+    table.report();
+    Ok(summary)
+}
+
+/// Transactions that sit idle or prepared, sessions that wait for locks; the age of the oldest snapshot.
+fn held_up(sessions: &Rows, prepared: &Rows, settings: &Settings) -> Result<i64, TaskError> {
+    let limits = |warning: Duration, critical: Duration| {
+        move |seconds: f64| judge(seconds, &Range::above(warning.as_seconds()), &Range::above(critical.as_seconds()))
+    };
+    let idles = limits(settings.idle_warning, settings.idle_critical);
+    let waits = limits(settings.wait_warning, settings.wait_critical);
+    let (mut oldest, mut idle, mut longest): (i64, BTreeMap<String, (f64, Vec<i64>)>, f64) = (0, BTreeMap::new(), 0.0);
+    for row in sessions.iter() {
+        oldest = oldest.max(row.get::<Option<i64>>("xmin_age")?.unwrap_or_default());
+        let [database, user, application]: [&str; 3] =
+            [row.get("database")?, row.get("user_name")?, row.get("application")?];
+        let subject = if application.is_empty() {
+            format!("{database}/{user}")
+        } else {
+            format!("{database}/{user}/{application}")
+        };
+        let pid: i64 = row.get("pid")?;
+        let seconds = row.get::<Option<f64>>("in_state")?.unwrap_or_default();
+        if row.get::<&str>("state")?.starts_with("idle in transaction") && idles(seconds) != Severity::Ok {
+            let (worst, pids) = idle.entry(subject.clone()).or_default();
+            *worst = worst.max(seconds);
+            pids.push(pid);
+        }
+        let Some(seconds) = row.get::<Option<f64>>("waiting")? else { continue };
+        longest = longest.max(seconds);
+        let blockers = row.get::<Option<&str>>("blockers")?.unwrap_or_default();
+        finding!(
+            waits(seconds),
+            "lock-wait",
+            subject,
+            "pid {pid} waits for a lock since {}, held by pid {blockers}",
+            Duration::from_seconds(seconds)
+        )
+        .remedy(format!(
+            "SELECT pid, state, usename, application_name FROM pg_stat_activity WHERE pid IN ({blockers});"
+        ))
+        .report_unless_ok();
+    }
+    Metric::gauge("postgres_longest_lock_wait_seconds", longest).report();
+    for (subject, (seconds, pids)) in idle {
+        let list = pids.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+        finding!(idles(seconds), "idle-in-transaction", subject, "{} idle in a transaction, the longest since {}: pid {list}", pids.len(), Duration::from_seconds(seconds))
+            .detail("It keeps its locks, and keeps VACUUM from removing rows that died since it began.")
+            .remedy(format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN ({list}) AND state LIKE 'idle in transaction%';"))
+            .report();
+    }
+    for row in prepared.iter() {
+        oldest = oldest.max(row.get("xmin_age")?);
+        let (gid, seconds): (&str, f64) = (row.get("gid")?, row.get("seconds")?);
+        let (database, owner): (&str, &str) = (row.get("database")?, row.get("owner")?);
+        finding!(
+            idles(seconds),
+            "prepared-transaction",
+            database,
+            "{owner} prepared {gid:?} {} ago, and nobody ended it",
+            Duration::from_seconds(seconds)
+        )
+        .remedy(format!("ROLLBACK PREPARED {};", hostler_sdk::quote_literal(gid)))
+        .report_unless_ok();
+    }
+    Ok(oldest)
+}
+
+#[cfg(test)]
+mod tests;

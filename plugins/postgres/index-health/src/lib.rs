@@ -1,0 +1,57 @@
+//! Indexes: those that do not work (invalid, damaged), those that waste space, and what breaks them next (collations
+//! of another version, sequences at their end).
+
+mod catalogue;
+mod size;
+mod thorough;
+
+use hostler_sdk::postgres::needs_monitor;
+use hostler_sdk::prelude::*;
+
+use catalogue::{COLLATIONS, INVALID, SEQUENCES};
+use thorough::{EXTENSIONS, Extensions, INDEXES, Index};
+
+hostler_sdk::plugin!(Settings, run);
+
+const SERVER: &str = "
+    SELECT quote_ident(current_user) AS role, pg_has_role('pg_monitor', 'USAGE') AS sees_all,
+        current_setting('block_size')::int8 AS block_size";
+
+#[derive(Deserialize)]
+struct Settings {
+    bloat_factor: f64,
+    bloat_least: ByteSize,
+    sequence_warning: Range,
+    sequence_critical: Range,
+    verify: bool,
+    verify_every: Duration,
+    time: Duration,
+}
+
+async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
+    let database = context.postgres("database").await?;
+    let server = database.query(SERVER, &[]).await?.one().await?;
+    let sees_all: bool = server.get("sees_all")?;
+    if !sees_all {
+        needs_monitor(server.get("role")?, database.name(), "whether an invalid index is being built").report();
+    }
+    let invalid = catalogue::report_invalid(&database.query(INVALID, &[]).await?.rows().await?, sees_all)?;
+    catalogue::report_collations(&database.query(COLLATIONS, &[]).await?.rows().await?)?;
+    let unseen = catalogue::report_sequences(&database.query(SEQUENCES, &[]).await?.rows().await?, &settings)?;
+    catalogue::report_unseen(&unseen, server.get("role")?);
+
+    let extensions = Extensions::read(&database.query(EXTENSIONS, &[]).await?.rows().await?)?;
+    let mut indexes = Vec::new();
+    for row in database.query(INDEXES, &[]).await?.rows().await? {
+        indexes.push(Index::read(&row, server.get("block_size")?)?);
+    }
+    let suspects =
+        thorough::measure(&context, &database, &extensions, &indexes, &settings, server.get("role")?).await?;
+    let verified = thorough::verify(&context, &database, &extensions, &indexes, &settings, server.get("role")?).await?;
+    Metric::gauge("postgres_indexes_invalid", invalid as f64).report();
+    Metric::gauge("postgres_indexes_bloated", suspects as f64).report();
+    Ok(format!("{} indexes: {invalid} invalid, {suspects} bloated, {verified} verified in this run", indexes.len()))
+}
+
+#[cfg(test)]
+mod tests;

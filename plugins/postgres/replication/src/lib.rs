@@ -1,0 +1,296 @@
+//! Replication, as the primary sees it: standbys, slots, the archiver; and as each standby that is bound sees itself.
+
+use std::collections::BTreeMap;
+
+use hostler_sdk::postgres::{Database, needs_monitor};
+use hostler_sdk::prelude::*;
+use hostler_sdk::{Counters, Difference, quote_identifier, quote_literal};
+
+hostler_sdk::plugin!(Settings, run);
+
+const SERVER: &str = "
+    SELECT quote_ident(current_user) AS role, pg_has_role('pg_monitor', 'USAGE') AS sees_all,
+        current_setting('synchronous_standby_names') <> '' AS synchronous,
+        current_setting('archive_mode') <> 'off' AS archives";
+
+/// Distances from where this server stands: the end of its own WAL, or what it received where it is a standby itself.
+const STANDBYS: &str = "
+    SELECT application_name AS name, coalesce(state, 'unknown') AS state, coalesce(sync_state, '') AS sync_state,
+        pg_wal_lsn_diff(here, sent_lsn)::float8 AS sent, pg_wal_lsn_diff(here, flush_lsn)::float8 AS flushed,
+        pg_wal_lsn_diff(here, replay_lsn)::float8 AS replayed, extract(epoch FROM replay_lag)::float8 AS seconds
+    FROM pg_stat_replication, (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn()
+        ELSE pg_current_wal_lsn() END AS here) w
+    WHERE state IS DISTINCT FROM 'backup' ORDER BY 1";
+
+const SLOTS: &str = "
+    SELECT slot_name::text AS name, slot_type AS kind, active, coalesce(wal_status, '') AS wal_status,
+        pg_wal_lsn_diff(here, restart_lsn)::float8 AS kept, {inactive} AS inactive
+    FROM pg_replication_slots, (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn()
+        ELSE pg_current_wal_lsn() END AS here) w
+    WHERE NOT temporary ORDER BY 1";
+
+const ARCHIVER: &str = "
+    SELECT archived_count::float8 AS archived, failed_count::float8 AS failed, coalesce(last_failed_wal, '') AS last_failed,
+        coalesce(last_failed_time > last_archived_time, last_failed_time IS NOT NULL) AS failing,
+        extract(epoch FROM clock_timestamp() - coalesce(last_archived_time, stats_reset))::float8 AS since,
+        coalesce(stats_reset::text, '') AS epoch
+    FROM pg_stat_archiver";
+
+/// On an idle primary the last replayed transaction is old and nothing is behind: only where the positions differ does
+/// its time say something.
+const REPLAY: &str = "
+    SELECT pg_is_in_recovery() AS in_recovery, CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() ELSE false END AS paused,
+        EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'walreceiver') AS receiving,
+        coalesce(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0)::float8 AS distance,
+        CASE WHEN pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
+            THEN extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 END AS seconds";
+
+#[derive(Deserialize)]
+struct Settings {
+    lag_warning: Duration,
+    lag_critical: Duration,
+    distance_warning: ByteSize,
+    distance_critical: ByteSize,
+    slot_inactive: Duration,
+    archive_warning: Duration,
+    archive_critical: Duration,
+    expected: Vec<String>,
+}
+
+impl Settings {
+    fn lag(&self, seconds: f64) -> Severity {
+        judge(seconds, &Range::above(self.lag_warning.as_seconds()), &Range::above(self.lag_critical.as_seconds()))
+    }
+
+    fn distance(&self, bytes: f64) -> Severity {
+        judge(bytes, &Range::above(self.distance_warning.as_f64()), &Range::above(self.distance_critical.as_f64()))
+    }
+}
+
+async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
+    let database = context.postgres("database").await?;
+    let server = database.query(SERVER, &[]).await?.one().await?;
+    if !server.get::<bool>("sees_all")? {
+        needs_monitor(server.get("role")?, "server", "how far the standbys are").report();
+    }
+    let standbys = database.query(STANDBYS, &[]).await?.rows().await?;
+    let summary = report_standbys(&standbys, server.get("synchronous")?, &settings)?;
+    let inactive = match database.info().version {
+        170_000.. => "extract(epoch FROM clock_timestamp() - inactive_since)::float8",
+        _ => "NULL::float8",
+    };
+    let slots = database.query(&SLOTS.replace("{inactive}", inactive), &[]).await?.rows().await?;
+    let seen: BTreeMap<String, Timestamp> = context.state().get("inactive-slots").await?.unwrap_or_default();
+    let seen = report_slots(&slots, &seen, Timestamp::now(), &settings)?;
+    context.state().set("inactive-slots", &seen).await?;
+    if server.get("archives")? {
+        let archiver = database.query(ARCHIVER, &[]).await?.one().await?;
+        let counters = Counters::new(archiver.get::<String>("epoch")?).with("failed", archiver.get("failed")?);
+        report_archiver(&archiver, &counters.compare(&context, "archiver").await?, &settings)?;
+    }
+    let targets = context.postgres_targets("standbys");
+    for target in &targets {
+        match replay(target).await {
+            Ok(row) => report_replay(target, &row, &settings)?,
+            Err(error) if error.ends_the_run() => return Err(error),
+            Err(error) => error.finding("standby-unseen", target.clone()).report(),
+        }
+    }
+    Ok(summary)
+}
+
+async fn replay(target: &str) -> Result<Row, TaskError> {
+    let standby = Database::open("standbys", Some(target), None).await?;
+    standby.query(REPLAY, &[]).await?.one().await
+}
+
+fn report_standbys(standbys: &Rows, synchronous: bool, settings: &Settings) -> Result<String, TaskError> {
+    let mut table =
+        Table::new("Standbys", &["name", "state", "sync", "not sent", "not flushed", "not replayed", "lag"]);
+    let (mut names, mut holds, mut worst) = (vec![], false, None::<f64>);
+    for row in standbys.iter() {
+        let (name, state, sync): (String, &str, &str) = (row.get("name")?, row.get("state")?, row.get("sync_state")?);
+        holds |= ["sync", "quorum"].contains(&sync);
+        let distances: [Option<f64>; 3] = [row.get("sent")?, row.get("flushed")?, row.get("replayed")?];
+        let seconds: Option<f64> = row.get("seconds")?;
+        let [sent, flushed, replayed] =
+            distances.map(|bytes| bytes.map_or("unknown".into(), |bytes| ByteSize::from_f64(bytes).to_string()));
+        // No lag is told while a standby is idle and has everything.
+        let lag = seconds.map_or("idle".into(), |seconds| Duration::from_seconds(seconds).to_string());
+        table.row(&[&name, &state, &sync, &sent, &flushed, &replayed, &lag]);
+        for (place, bytes) in ["sent", "flushed", "replayed"].iter().zip(distances) {
+            let Some(bytes) = bytes else { continue };
+            Metric::gauge("postgres_replication_distance_bytes", bytes)
+                .label("standby", &name)
+                .label("position", *place)
+                .report();
+        }
+        let behind = distances[2];
+        if let Some(bytes) = behind {
+            worst = Some(worst.unwrap_or_default().max(bytes));
+            Metric::gauge("postgres_replication_lag_seconds", seconds.unwrap_or_default())
+                .label("standby", &name)
+                .report();
+        }
+        let severity = seconds
+            .map_or(Severity::Ok, |seconds| settings.lag(seconds))
+            .max(behind.map_or(Severity::Unknown, |bytes| settings.distance(bytes)));
+        finding!(severity, "standby-behind", name.clone(), "it has not replayed {replayed} (lag {lag}, state {state})")
+            .detail(format!("not sent {sent}, not flushed {flushed}"))
+            .remedy("see which of the three grows: not sent is the network, not flushed the standby's disk, not replayed a query there that conflicts, or its processor")
+            .report_unless_ok();
+        names.push(name);
+    }
+    for missing in settings.expected.iter().filter(|expected| !names.contains(expected)) {
+        finding!(Severity::Critical, "standby-missing", missing.clone(), "this standby is not connected")
+            .remedy("look into its log; it says why its walreceiver stopped")
+            .report();
+    }
+    if synchronous && !holds {
+        finding!(
+            Severity::Critical,
+            "no-synchronous-standby",
+            "server",
+            "commits wait for a synchronous standby, and none is connected"
+        )
+        .remedy("ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf(); -- until one is back")
+        .report();
+    }
+    table.report();
+    Metric::gauge("postgres_standbys", names.len() as f64).report();
+    Ok(match (names.len(), worst) {
+        (0, _) if settings.expected.is_empty() => "no standby is connected, and none was expected".into(),
+        (0, _) => "no standby is connected".into(),
+        (count, Some(worst)) => format!("{count} standbys, at most {} behind", ByteSize::from_f64(worst)),
+        (count, None) => format!("{count} standbys, their positions unknown"),
+    })
+}
+
+/// Returns since when each slot has had no consumer: before PostgreSQL 17 only looking again tells.
+fn report_slots(
+    slots: &Rows,
+    seen: &BTreeMap<String, Timestamp>,
+    now: Timestamp,
+    settings: &Settings,
+) -> Result<BTreeMap<String, Timestamp>, TaskError> {
+    let mut inactive = BTreeMap::new();
+    for row in slots.iter() {
+        let (name, status): (String, &str) = (row.get("name")?, row.get("wal_status")?);
+        let kept = row.get::<Option<f64>>("kept")?.unwrap_or_default();
+        Metric::gauge("postgres_replication_slot_kept_bytes", kept).label("slot", &name).report();
+        let size = ByteSize::from_f64(kept);
+        let drop = format!("SELECT pg_drop_replication_slot({}); -- if nobody needs it", quote_literal(&name));
+        match status {
+            "lost" => {
+                finding!(Severity::Critical, "slot-lost", name.clone(), "the WAL that its consumer needs is gone")
+                    .remedy(format!("build the consumer anew; {drop}"))
+                    .report()
+            }
+            "unreserved" => finding!(
+                Severity::Warning,
+                "slot-unreserved",
+                name.clone(),
+                "the next checkpoint may remove WAL that its consumer needs ({size} kept)"
+            )
+            .remedy("let its consumer catch up now, or raise max_slot_wal_keep_size")
+            .report(),
+            _ => {}
+        }
+        if row.get::<bool>("active")? {
+            continue;
+        }
+        let first = *seen.get(&name).unwrap_or(&now);
+        let since = row.get::<Option<f64>>("inactive")?.map_or(first.until(now), Duration::from_seconds);
+        let late = if since > settings.slot_inactive { Severity::Warning } else { Severity::Ok };
+        finding!(
+            late.max(settings.distance(kept)),
+            "slot-inactive",
+            name.clone(),
+            "nobody has read it for at least {since}, and it keeps {size} of WAL"
+        )
+        .detail("WAL is kept until the disk is full, or up to max_slot_wal_keep_size.")
+        .remedy(drop)
+        .report_unless_ok();
+        inactive.insert(name, first);
+    }
+    Ok(inactive)
+}
+
+fn report_archiver(row: &Row, difference: &Difference, settings: &Settings) -> Result<(), TaskError> {
+    let (failing, since): (bool, f64) = (row.get("failing")?, row.get("since")?);
+    Metric::counter("postgres_archive_failed_total", row.get("failed")?).report();
+    Metric::counter("postgres_archive_archived_total", row.get("archived")?).report();
+    let severity = judge(
+        since,
+        &Range::above(settings.archive_warning.as_seconds()),
+        &Range::above(settings.archive_critical.as_seconds()),
+    );
+    let failed = match difference {
+        Difference::Growth(growth) => growth.of("failed"),
+        Difference::Baseline | Difference::Restarted(_) => 0.0,
+    };
+    if failing {
+        let wal: &str = row.get("last_failed")?;
+        finding!(
+            severity,
+            "archive-failing",
+            "archiver",
+            "archiving {wal} fails, and nothing was archived for {}",
+            Duration::from_seconds(since)
+        )
+        .detail("WAL stays in pg_wal until it is archived, and point-in-time recovery ends where the archive does.")
+        .remedy("run the archive_command by hand as the server's user; its error is in the server's log")
+        .report_unless_ok();
+    } else if failed > 0.0 {
+        finding!(
+            Severity::Warning,
+            "archive-failed",
+            "archiver",
+            "archiving failed {failed} times since the last run, and works again"
+        )
+        .report();
+    }
+    Ok(())
+}
+
+fn report_replay(target: &str, row: &Row, settings: &Settings) -> Result<(), TaskError> {
+    if !row.get::<bool>("in_recovery")? {
+        finding!(
+            Severity::Critical,
+            "not-a-standby",
+            target,
+            "it is not in recovery: it was promoted, and takes writes of its own"
+        )
+        .remedy("make sure that only one server takes writes; then rebuild the other with pg_rewind")
+        .report();
+        return Ok(());
+    }
+    let (distance, seconds): (f64, Option<f64>) = (row.get("distance")?, row.get("seconds")?);
+    Metric::gauge("postgres_replay_distance_bytes", distance).label("standby", target).report();
+    Metric::gauge("postgres_replay_lag_seconds", seconds.unwrap_or_default()).label("standby", target).report();
+    let severity = seconds.map_or(Severity::Ok, |seconds| settings.lag(seconds)).max(settings.distance(distance));
+    let lag = Duration::from_seconds(seconds.unwrap_or_default());
+    finding!(
+        severity,
+        "replay-behind",
+        target,
+        "{} of received WAL are not replayed, {lag} behind",
+        ByteSize::from_f64(distance)
+    )
+    .remedy("see pg_stat_database_conflicts there, and max_standby_streaming_delay")
+    .report_unless_ok();
+    if row.get("paused")? {
+        finding!(Severity::Warning, "replay-paused", target, "replay is paused")
+            .remedy("SELECT pg_wal_replay_resume();")
+            .report();
+    }
+    if !row.get::<bool>("receiving")? {
+        finding!(Severity::Critical, "not-receiving", target, "no walreceiver runs: nothing arrives from the primary")
+            .remedy(format!("look into the log of {}", quote_identifier(target)))
+            .report();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! VACUUM and ANALYZE of the tables that need it most: the work list first, then one table after the other, each looked
+//! at again before its turn.
+
+mod conditions;
+mod need;
+mod outcome;
+
+use hostler_sdk::postgres::{Database, Execution, Notice, Options, needs_monitor};
+use hostler_sdk::prelude::*;
+use hostler_sdk::progress;
+
+use conditions::{CONDITIONS, Conditions, DATABASES};
+use need::{Candidate, Server, Work};
+use outcome::{Done, Outcome};
+
+hostler_sdk::plugin!(Settings, run);
+
+/// How autovacuum is set, and who asks. A setting that the version does not have is null.
+const SERVER: &str = "
+    SELECT quote_ident(current_user) AS role, pg_has_role('pg_monitor', 'USAGE') AS sees_all,
+        current_setting('track_counts')::bool AS counts,
+        current_setting('autovacuum_vacuum_threshold')::float8 AS vacuum_base,
+        current_setting('autovacuum_vacuum_scale_factor')::float8 AS vacuum_scale,
+        current_setting('autovacuum_vacuum_max_threshold', true)::float8 AS vacuum_most,
+        current_setting('autovacuum_vacuum_insert_threshold', true)::float8 AS insert_base,
+        current_setting('autovacuum_vacuum_insert_scale_factor', true)::float8 AS insert_scale,
+        current_setting('autovacuum_analyze_threshold')::float8 AS analyze_base,
+        current_setting('autovacuum_analyze_scale_factor')::float8 AS analyze_scale,
+        current_setting('autovacuum_freeze_max_age')::float8 AS freeze_age,
+        current_setting('autovacuum_multixact_freeze_max_age')::float8 AS multixact_age,
+        current_setting('block_size')::int8 AS block_size";
+
+/// Sizes are the catalogue's own: pg_relation_size would wait for whoever has a table locked.
+const TABLES: &str = "
+    SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name,
+        quote_ident(pg_get_userbyid(c.relowner)) AS owner, c.reltuples::float8 AS tuples,
+        (c.relpages::int8 + coalesce(t.relpages, 0)) AS pages, {frozen} AS frozen,
+        pg_stat_get_dead_tuples(c.oid)::float8 AS dead, pg_stat_get_ins_since_vacuum(c.oid)::float8 AS inserted,
+        pg_stat_get_mod_since_analyze(c.oid)::float8 AS modified,
+        greatest(age(c.relfrozenxid), age(t.relfrozenxid))::float8 AS age,
+        greatest(mxid_age(c.relminmxid), mxid_age(t.relminmxid))::float8 AS multixact_age,
+        o.vacuum_base, o.vacuum_scale, o.vacuum_most, o.insert_base, o.insert_scale, o.analyze_base, o.analyze_scale,
+        o.freeze_age, o.multixact_freeze_age, l.relation IS NOT NULL AS busy,
+        pg_has_role(c.relowner, 'USAGE') OR {maintain}
+            OR (SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database())
+            OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS permitted
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
+    LEFT JOIN (SELECT DISTINCT relation FROM pg_locks WHERE granted AND pid <> pg_backend_pid()
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                'AccessExclusiveLock')) l ON l.relation = c.oid
+    LEFT JOIN LATERAL (SELECT
+            max(option_value) FILTER (WHERE option_name = 'autovacuum_vacuum_threshold')::float8 AS vacuum_base,
+            max(option_value) FILTER (WHERE option_name = 'autovacuum_vacuum_scale_factor')::float8 AS vacuum_scale,
+            max(option_value) FILTER (WHERE option_name = 'autovacuum_vacuum_max_threshold')::float8 AS vacuum_most,
+            max(option_value) FILTER (WHERE option_name = 'autovacuum_vacuum_insert_threshold')::float8 AS insert_base,
+            max(option_value) FILTER (WHERE option_name = 'autovacuum_vacuum_insert_scale_factor')::float8 AS insert_scale,
+            max(option_value) FILTER (WHERE option_name = 'autovacuum_analyze_threshold')::float8 AS analyze_base,
+            max(option_value) FILTER (WHERE option_name = 'autovacuum_analyze_scale_factor')::float8 AS analyze_scale,
+            max(option_value) FILTER (WHERE option_name = 'autovacuum_freeze_max_age')::float8 AS freeze_age,
+            max(option_value) FILTER (WHERE option_name = 'autovacuum_multixact_freeze_max_age')::float8
+                AS multixact_freeze_age
+        FROM pg_options_to_table(c.reloptions)) o ON true
+    WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+        AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
+
+#[derive(Deserialize)]
+struct Settings {
+    freeze_warning: Percent,
+    freeze_critical: Percent,
+    age_warning: Range,
+    age_critical: Range,
+    longest_transaction: Duration,
+    most_lag: ByteSize,
+    limit: usize,
+    exclude: Vec<String>,
+    timeout: Duration,
+}
+
+/// The statement that lists tables, for the server's version; of one table where `oid` says which.
+fn tables(version: u32, oid: Option<i64>) -> String {
+    let frozen = if version >= 180_000 { "c.relallfrozen::float8 / nullif(c.relpages, 0)" } else { "NULL::float8" };
+    let maintain = if version >= 170_000 { "has_table_privilege(c.oid, 'MAINTAIN')" } else { "false" };
+    let one = oid.map(|oid| format!(" AND c.oid = {oid}")).unwrap_or_default();
+    TABLES.replace("{frozen}", frozen).replace("{maintain}", maintain) + &one
+}
+
+async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
+    let database = context.postgres("database").await?;
+    let version = database.info().version;
+    if database.info().in_recovery {
+        return Err(TaskError::new("this is a standby, where nothing can be vacuumed")
+            .remedy("bind the primary: what it vacuums is replayed here"));
+    }
+    let _lock = context.lock("database", "vacuum").await?;
+    let row = database.query(SERVER, &[]).await?.one().await?;
+    let server = Server::read(&row)?;
+    if !row.get::<bool>("sees_all")? {
+        needs_monitor(row.get("role")?, database.name(), "what keeps dead rows from being removed").report();
+    }
+    conditions::report_ages(&database.query(DATABASES, &[]).await?.rows().await?, &settings)?;
+    look(&database).await?.report(&settings);
+
+    let rows = database.query(&tables(version, None), &[]).await?.rows().await?;
+    let candidates = rows.iter().map(|row| Candidate::read(&row)).collect::<Result<Vec<_>, _>>()?;
+    let chosen = need::choose(&candidates, &server, &settings);
+    need::report_not_permitted(&chosen, row.get("role")?, version);
+    let permitted: Vec<Work> = chosen.into_iter().filter(|work| work.candidate.permitted).collect();
+    let mut done = Done::new(permitted.len(), settings.limit);
+    for (place, work) in permitted.iter().take(settings.limit).enumerate() {
+        progress(place as u64, Some(permitted.len() as u64), &work.title());
+        if let Some(reason) = context.stop_requested() {
+            done.stop(reason);
+            break;
+        }
+        let _step = context.step(&work.title(), 1, 1)?;
+        let outcome = if context.is_check() {
+            execute(&database, work, &settings).await
+        } else {
+            apply(&database, work, &server, &settings).await
+        };
+        match outcome {
+            Err(error) if error.ends_the_run() => return Err(error),
+            Err(error) => done.failed(work, &error),
+            Ok(Outcome::Stop(reason)) => {
+                done.stop(&reason);
+                break;
+            }
+            Ok(outcome) => done.add(work, outcome),
+        }
+    }
+    need::report_ages(&done.as_they_are(&candidates), &server, &settings);
+    Ok(done.report(context.is_check(), candidates.len(), server.block_size))
+}
+
+/// One table in earnest: its conditions and its need are looked at again first.
+async fn apply(database: &Database, work: &Work, server: &Server, settings: &Settings) -> Result<Outcome, TaskError> {
+    let conditions = look(database).await?;
+    if let Some(reason) = conditions.forbid(settings) {
+        return Ok(Outcome::Stop(reason));
+    }
+    if let (Some(holder), false) = (conditions.holder(settings), work.goes_on_when_held()) {
+        return Ok(Outcome::Skipped(format!("{holder} keeps its dead rows from being removed")));
+    }
+    let Some(before) = read_again(database, work).await? else {
+        return Ok(Outcome::Skipped("the table is gone".into()));
+    };
+    if need::of(&before, server, settings).is_none() {
+        return Ok(Outcome::Skipped("it was done by somebody else in the meantime".into()));
+    }
+    if before.busy {
+        return Ok(Outcome::Busy);
+    }
+    Ok(match execute(database, work, settings).await? {
+        Outcome::Applied { .. } => Outcome::Applied { before, after: read_again(database, work).await? },
+        other => other,
+    })
+}
+
+/// Sends the statement. VACUUM only warns where it does not do its work.
+async fn execute(database: &Database, work: &Work, settings: &Settings) -> Result<Outcome, TaskError> {
+    let options = Options { settings: vec![], timeout_ms: Some(settings.timeout.as_milliseconds()) };
+    Ok(match database.execute_with(&work.statement(), &[], options).await? {
+        Execution::Planned => Outcome::Planned,
+        Execution::Applied(completion) => match outcome::refusal(&completion.notices) {
+            Some(Notice { code, .. }) if code == "55P03" => Outcome::Busy,
+            Some(notice) => return Err(TaskError::new(notice.message.clone())),
+            None => Outcome::Applied { before: work.candidate.clone(), after: None },
+        },
+    })
+}
+
+async fn look(database: &Database) -> Result<Conditions, TaskError> {
+    Conditions::read(&database.query(CONDITIONS, &[]).await?.rows().await?)
+}
+
+async fn read_again(database: &Database, work: &Work) -> Result<Option<Candidate>, TaskError> {
+    let sql = tables(database.info().version, Some(work.candidate.oid));
+    let rows = database.query(&sql, &[]).await?.rows().await?;
+    rows.iter().next().map(|row| Candidate::read(&row)).transpose()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! The share of lookups that found their key, since the last run. Since the server's start it would hardly move any more.
+
+use hostler_sdk::prelude::*;
+use hostler_sdk::{Counters, Difference, Growth, Info};
+
+hostler_sdk::plugin!(Settings, run);
+
+#[derive(Deserialize)]
+struct Settings {
+    warning: Range,
+    critical: Range,
+    least_lookups: u64,
+}
+
+async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
+    let server = context.redis("server").await?;
+    let info = server.info(&[]).await?;
+    let difference = counters(&info)?.compare(&context, "counters").await?;
+    assess(&info, &difference, &settings)
+}
+
+/// What is counted. Connections and commands are there for what they tell of a CONFIG RESETSTAT: of four counters that
+/// were set to zero, one is smaller than before even where the others have caught up.
+fn counters(info: &Info) -> Result<Counters, TaskError> {
+    let epoch = info.get("run_id").ok_or("INFO has no `run_id`")?;
+    Ok(Counters::new(epoch)
+        .with("hits", info.number("keyspace_hits")?)
+        .with("misses", info.number("keyspace_misses")?)
+        .with("connections", info.number("total_connections_received")?)
+        .with("commands", info.number("total_commands_processed")?))
+}
+
+fn assess(info: &Info, difference: &Difference, settings: &Settings) -> Result<String, TaskError> {
+    for (name, field) in
+        [("redis_keyspace_hits_total", "keyspace_hits"), ("redis_keyspace_misses_total", "keyspace_misses")]
+    {
+        Metric::counter(name, info.number(field)?).report();
+    }
+    // The server counts lookups over all its databases; what it has of each is keys.
+    for database in info.keyspace() {
+        let label = database.database.to_string();
+        Metric::gauge("redis_keys", database.keys as f64).label("database", &label).report();
+        Metric::gauge("redis_keys_expiring", database.expires as f64).label("database", &label).report();
+    }
+    let baseline = |why: &str| {
+        let summary = format!("baseline taken: {why}");
+        finding!(Severity::Unknown, "baseline-taken", "server", "{summary}")
+            .remedy("the next `hostler run` of this task judges what happened since; `check` and `plan` keep no baseline unless --keep-state is given")
+            .report();
+        Ok(summary)
+    };
+    match difference {
+        Difference::Baseline => baseline("this is the first run"),
+        Difference::Restarted(why) => baseline(why),
+        Difference::Growth(growth) => Ok(judged(growth, settings)),
+    }
+}
+
+fn judged(growth: &Growth, settings: &Settings) -> String {
+    let (hits, misses) = (growth.of("hits"), growth.of("misses"));
+    let lookups = hits + misses;
+    if lookups < settings.least_lookups as f64 {
+        return format!("{lookups} lookups in {}: too few to say anything", growth.elapsed);
+    }
+    let share = Percent(hits / lookups * 100.0);
+    let summary = format!("{share} of {lookups} lookups found their key, in {}", growth.elapsed);
+    Metric::gauge("redis_hit_rate_percent", share.0).ranges(&settings.warning, &settings.critical).report();
+    finding!(judge(share.0, &settings.warning, &settings.critical), "hit-rate", "server", "{summary}")
+        .detail("Keys expire too early, are evicted (redis-memory and redis-evictions tell), or were never put there.")
+        .remedy("redis-cli INFO stats | grep -E 'evicted|expired' -- and look which lookups miss")
+        .report_unless_ok();
+    summary
+}
+
+#[cfg(test)]
+mod tests;

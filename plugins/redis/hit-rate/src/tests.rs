@@ -1,0 +1,62 @@
+use hostler_sdk::testing::{Recorded, record, refuses, settings};
+use serde_json::json;
+
+use super::*;
+
+const MANIFEST: &str = include_str!("../plugin.toml");
+
+fn info(run: &str, hits: u64, misses: u64, commands: u64) -> Info {
+    Info::parse(&format!(
+        "run_id:{run}\r\nkeyspace_hits:{hits}\r\nkeyspace_misses:{misses}\r\ntotal_connections_received:5\r\ntotal_commands_processed:{commands}\r\ndb0:keys=7,expires=3,avg_ttl=1\r\n"
+    ))
+}
+
+fn tell(earlier: Option<&Info>, now: &Info) -> Recorded {
+    let settings: Settings = settings(MANIFEST, json!({}));
+    let earlier = earlier.map(|info| counters(info).unwrap());
+    let difference = counters(now).unwrap().since(earlier.as_ref());
+    record(|| assess(now, &difference, &settings).unwrap())
+}
+
+#[test]
+fn only_what_happened_since_the_last_run_counts() {
+    let before = info("a", 1_000_000, 0, 10);
+    let worst = |hits, misses| tell(Some(&before), &info("a", 1_000_000 + hits, misses, 20)).worst();
+    assert_eq!(
+        [worst(900, 100), worst(899, 101), worst(800, 200), worst(799, 201)],
+        [Severity::Ok, Severity::Warning, Severity::Warning, Severity::Critical]
+    );
+}
+
+#[test]
+fn little_traffic_says_nothing() {
+    let recorded = tell(Some(&info("a", 0, 0, 1)), &info("a", 0, 999, 2));
+    assert_eq!((recorded.told(), recorded.metric("redis_hit_rate_percent")), (vec![], None));
+}
+
+#[test]
+fn a_first_run_a_restart_and_a_reset_take_the_baseline_and_are_not_ok() {
+    let before = info("a", 500, 500, 100);
+    for recorded in [
+        tell(None, &before),
+        tell(Some(&before), &info("b", 5000, 5000, 1000)),
+        tell(Some(&before), &info("a", 3, 5, 200)),
+        tell(Some(&before), &info("a", 5000, 5000, 50)),
+    ] {
+        assert_eq!(recorded.told(), [("baseline-taken", "server", Severity::Unknown)]);
+    }
+    assert_eq!(tell(None, &before).metric("redis_keys"), Some(7.0));
+}
+
+#[test]
+fn an_info_without_its_counters_is_an_error() {
+    assert!(counters(&Info::parse("run_id:a\r\n")).is_err());
+}
+
+#[test]
+fn each_bad_setting_is_refused() {
+    for (name, value) in [("warning", json!("x")), ("critical", json!("9:1")), ("least_lookups", json!(0))] {
+        let refusal = refuses(MANIFEST, json!({ name: value })).expect(name);
+        assert!(refusal.contains(name), "{refusal}");
+    }
+}

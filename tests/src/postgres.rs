@@ -1,0 +1,190 @@
+//! A real PostgreSQL, and a standby of it.
+
+use std::{
+    fs,
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+use crate::{Server, eventually, free_port};
+
+/// A running server with a data directory of its own, stopped and removed when dropped.
+pub struct Postgres {
+    // Before the directory, so that the server is stopped first.
+    _server: Server,
+    directory: TempDir,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+}
+
+impl Postgres {
+    /// A fresh primary that a standby can follow.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// A fresh primary with settings such as `"max_connections=20"`.
+    ///
+    /// # Panics
+    /// Where PostgreSQL is not installed, or does not start.
+    pub fn start_with(settings: &[&str]) -> Self {
+        let directory = directory();
+        let data = directory.path().join("data");
+        run(tool("initdb").args(["-A", "trust", "-U", "postgres", "--no-sync", "-D"]).arg(&data));
+        Self::serve(directory, settings)
+    }
+
+    /// A standby of this server, under a slot and application name.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub fn standby(&self, name: &str) -> Self {
+        let directory = directory();
+        let data = directory.path().join("data");
+        let connection = format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port);
+        run(tool("pg_basebackup").args(["-R", "-X", "stream", "-c", "fast", "-C", "-S", name, "-d"]).arg(&connection).arg("-D").arg(&data));
+        Self::serve(directory, &[])
+    }
+
+    fn serve(directory: TempDir, settings: &[&str]) -> Self {
+        let port = free_port();
+        let mut command = tool("postgres");
+        command.arg("-D").arg(directory.path().join("data")).arg("-k").arg(directory.path());
+        command.args(["-h", "127.0.0.1", "-p"]).arg(port.to_string());
+        command.args(["-c", "fsync=off", "-c", "max_wal_senders=5", "-c", "wal_level=replica", "-c", "autovacuum=off"]);
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        let log = fs::File::create(directory.path().join("log")).expect("a log file");
+        command.stdout(log.try_clone().expect("a log file")).stderr(log);
+        let server = Server(command.spawn().expect("postgres starts"));
+        let postgres = Self { _server: server, directory, port };
+        eventually("PostgreSQL accepts connections", || postgres.try_execute("SELECT 1").is_ok());
+        postgres
+    }
+
+    /// A connection string for a user.
+    pub fn dsn(&self, user: &str, database: &str) -> String {
+        format!("host=127.0.0.1 port={} user={user} dbname={database}", self.port)
+    }
+
+    /// The superuser's connection string.
+    pub fn superuser(&self) -> String {
+        self.dsn("postgres", "postgres")
+    }
+
+    /// The directory of its socket and log.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Runs statements, each in its own transaction where they are given one by one.
+    ///
+    /// # Panics
+    /// Where one fails.
+    pub fn execute(&self, sql: &str) {
+        self.try_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Runs statements, or says why not.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn try_execute(&self, sql: &str) -> Result<(), String> {
+        self.rows_in("postgres", sql).map(drop)
+    }
+
+    /// The first column of the first row, as text.
+    ///
+    /// # Panics
+    /// Where the statement fails or has no row.
+    pub fn value(&self, sql: &str) -> String {
+        let rows = self.rows_in("postgres", sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        rows.into_iter().next().unwrap_or_else(|| panic!("{sql}: no row"))
+    }
+
+    fn rows_in(&self, database: &str, sql: &str) -> Result<Vec<String>, String> {
+        let dsn = self.dsn("postgres", database);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (client, connection) =
+                tokio_postgres::connect(&dsn, tokio_postgres::NoTls).await.map_err(|error| error.to_string())?;
+            tokio::spawn(connection);
+            let messages = client.simple_query(sql).await.map_err(|error| format!("{error:?}"))?;
+            Ok(messages
+                .iter()
+                .filter_map(|message| match message {
+                    tokio_postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
+                    _ => None,
+                })
+                .collect())
+        })
+    }
+
+    /// A connection that stays open, doing what the statements say, until it is dropped.
+    ///
+    /// # Panics
+    /// Where it cannot be opened.
+    pub fn session(&self, sql: &str) -> Session {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let client = runtime.block_on(async {
+            let (client, connection) =
+                tokio_postgres::connect(&self.superuser(), tokio_postgres::NoTls).await.expect("a connection");
+            tokio::spawn(connection);
+            client.batch_execute(sql).await.expect("the statements");
+            client
+        });
+        Session { _client: client, _runtime: runtime }
+    }
+}
+
+/// An open connection.
+pub struct Session {
+    _client: tokio_postgres::Client,
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// PostgreSQL will not start as root: then everything of it belongs to the user postgres.
+fn directory() -> TempDir {
+    let directory = tempfile::Builder::new().prefix("hostler-postgres-").tempdir().expect("a temporary directory");
+    if let Some((user, group)) = other_user() {
+        chown(directory.path(), Some(user), Some(group)).expect("root may give a directory away");
+    }
+    directory
+}
+
+fn other_user() -> Option<(u32, u32)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    let line = users.lines().find(|line| line.starts_with("postgres:"))?;
+    let fields: Vec<_> = line.split(':').collect();
+    Some((fields[2].parse().ok()?, fields[3].parse().ok()?))
+}
+
+fn tool(name: &str) -> Command {
+    let mut command = Command::new(newest().join(name));
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+    if let Some((user, group)) = other_user() {
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+/// The newest installed server's programs.
+fn newest() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed: `make test` installs it");
+    let newest = versions.flatten().map(|entry| entry.path()).max_by_key(|path| {
+        path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok()).unwrap_or(0)
+    });
+    newest.expect("a version of PostgreSQL").join("bin")
+}
+
+fn run(command: &mut Command) {
+    let output = command.stderr(Stdio::piped()).output().expect("the program starts");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
