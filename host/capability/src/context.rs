@@ -44,7 +44,8 @@ pub struct RunInfo {
 /// Locks on the server of a request, which the capability of that request offers.
 #[async_trait]
 pub trait ServerLocks: Send + Sync {
-    /// Takes the lock until the guard is dropped; in check mode only looks.
+    /// Takes the lock until the guard is dropped; in check mode only looks, and answers with no guard. Where another
+    /// holds it, `failed` with code `held`.
     async fn acquire(&self, name: &str, only_look: bool) -> Result<Option<Box<dyn Send + Sync>>, Error>;
 }
 

@@ -37,11 +37,11 @@ bind = {{ machine = "machine", history = "history" }}
 
 [tasks.connections]
 plugin = "postgres-connections"
-bind.database = {{ resource = "postgres.shop", connections = {connections} }}
+bind.database = "postgres.shop"
 
 [tasks.indexes]
 plugin = "postgres-index-health"
-bind.database = {{ resource = "postgres.shop", connections = {connections} }}
+bind.database = "postgres.shop"
 
 [tasks.certificates]
 plugin = "security-certificates"
@@ -49,7 +49,7 @@ bind.certificates = "directory.certificates"
 
 [tasks.vacuum]
 plugin = "postgres-vacuum"
-bind.database = {{ resource = "postgres.shop", connections = {connections} }}
+bind.database = "postgres.shop"
 
 [tasks.files]
 plugin = "backup-files"
@@ -60,7 +60,6 @@ bind = {{ source = ["directory.application"], destination = "directory.backups" 
         application = at("application"),
         backups = at("backups"),
         certificates = at("certificates"),
-        connections = database.connections,
     );
     let (mut daily, mut weekly) = (vec!["machine", "connections", "indexes", "certificates"], vec!["vacuum", "files"]);
     if let Some(cache) = cache {
@@ -72,12 +71,12 @@ url = {url:?}
 
 [tasks.cache-memory]
 plugin = "redis-memory"
-bind.cache = "redis.cache"
+bind.server = "redis.cache"
 
 [tasks.cache-ttl]
 plugin = "redis-ttl"
-bind.cache = "redis.cache"
-settings = {{ prefixes = ["page:"], ttl = "1d" }}
+bind.server = "redis.cache"
+settings = {{ prefixes = ["page:"], time_to_live = "1d" }}
 "#,
             url = cache.url,
         );

@@ -21,8 +21,6 @@ pub struct Database {
     pub dsn: String,
     /// What it is, for people.
     pub what: String,
-    /// How many connections it takes: the embedded one takes one.
-    pub connections: u32,
     _server: Server,
 }
 
@@ -68,7 +66,7 @@ async fn yours(dsn: &str) -> Result<Database, DemoError> {
         None => format!("{dsn} dbname={NAME}"),
     };
     let what = format!("your PostgreSQL {version}, database {NAME}");
-    Ok(Database { dsn, what, connections: 2, _server: Server::Yours })
+    Ok(Database { dsn, what, _server: Server::Yours })
 }
 
 /// A connection URI with another database.
@@ -138,7 +136,7 @@ async fn local(directory: &Path, programs: &Path) -> Result<Database, DemoError>
     client.batch_execute(&format!("CREATE DATABASE {NAME}")).await?;
     let version: String = client.query_one("SELECT current_setting('server_version')", &[]).await?.get(0);
     let what = format!("a throw-away PostgreSQL {version} on port {port}");
-    Ok(Database { dsn: format!("{base} dbname={NAME}"), what, connections: 2, _server: Server::Local(process) })
+    Ok(Database { dsn: format!("{base} dbname={NAME}"), what, _server: Server::Local(process) })
 }
 
 #[cfg(feature = "embedded-postgres")]
@@ -152,7 +150,7 @@ fn embedded(directory: &Path) -> Result<Database, DemoError> {
         .map_err(|error| failed(format!("{error:#}")))?;
     let dsn = server.database_url();
     let what = "an embedded PostgreSQL 17".into();
-    Ok(Database { dsn, what, connections: 1, _server: Server::Embedded(server) })
+    Ok(Database { dsn, what, _server: Server::Embedded(server) })
 }
 
 #[cfg(not(feature = "embedded-postgres"))]

@@ -1,12 +1,12 @@
 //! The directories of the operator: looked at, read, written and archived on behalf of plugins.
 //!
 //! It serves the interface `files`. Every path of a plugin becomes a bound directory and names below it
-//! ([`hostler_capability::guest_path`]); from there on the host works with handles alone ([`open`]): no path leaves by
+//! ([`hostler_capability::guest_path`]); from there on the host works with handles alone (`open`): no path leaves by
 //! `..`, an absolute path, a symbolic link or a race. What is opened is looked at by its handle, so that a FIFO never
 //! blocks a thread and a mounted procfs is never read. What is written is a temporary beside its place until it is
-//! whole ([`temporary`]).
+//! whole (`temporary`).
 //!
-//! Layers, from the plugin down: [`host`] implements the generated traits; [`client`] is one function a call: the
+//! Layers, from the plugin down: `host` implements the generated traits; `client` is one function a call: the
 //! grant, the audit, the effect, and then blocking work on a thread that may block; the other modules do that work.
 
 mod archive;

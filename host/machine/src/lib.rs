@@ -4,7 +4,7 @@
 //! that could read there would see every process's environment and arguments. Neither is ever read here.
 //!
 //! Each module holds pure functions from the kernel's text to the contract's records, tested on sample text, and one
-//! function that reads the real files; [`client`] calls that on a thread that may block.
+//! function that reads the real files; `client` calls that on a thread that may block.
 
 mod client;
 mod errors;

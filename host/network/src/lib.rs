@@ -1,8 +1,8 @@
 //! Endpoints: is a port open, what certificate does it show, what does it answer to HTTP.
 //!
 //! A plugin names a request and a path, never an address: scheme, host, port, path prefix and credential are the
-//! operator's ([`hostler_policy::endpoint`] decides the rest). A name is resolved here, each address it leads to is held
-//! to the policy, and the address that was checked is the one that is connected: nothing resolves it a second time.
+//! operator's ([`hostler_policy::endpoint`] decides the rest). A name is resolved here, each address it leads to is
+//! held to the policy, and the address that was checked is the one that is connected: nothing resolves it a second time.
 //! No redirect is followed. In every text that a plugin reads, `endpoint.NAME` stands for the address.
 //!
 //! A TLS handshake is for looking at certificates, so it is completed whatever they are worth, says what they are

@@ -43,10 +43,10 @@ pub(crate) fn roots(file: Option<&Path>) -> Result<Arc<RootCertStore>, String> {
 
 fn machine() -> Result<Arc<RootCertStore>, String> {
     let mut kept = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((read, store)) = &*kept {
-        if read.elapsed() < FRESH {
-            return Ok(store.clone());
-        }
+    if let Some((read, store)) = &*kept
+        && read.elapsed() < FRESH
+    {
+        return Ok(store.clone());
     }
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -68,7 +68,12 @@ async fn one(
 ) -> Result<Session, ConnectError> {
     let found = destination.password(place);
     let loose = found == Found::Loose;
-    let mut names = Names { resource: resource.into(), user: destination.user.clone(), secrets: destination.secrets() };
+    let mut names = Names {
+        resource: resource.into(),
+        user: destination.user.clone(),
+        database: destination.database.clone(),
+        secrets: destination.secrets(),
+    };
     let mut config = configuration(destination, place, application);
     if let Found::Password(password) = found {
         config.password(&password);

@@ -45,7 +45,7 @@ impl Database {
         };
         self.info = ServerInfo {
             version: lease.session().version,
-            database: self.endpoint.destination()?.database,
+            database: lease.session().names.database.clone(),
             in_recovery: recovering,
             system_identifier: self.endpoint.identifier.get().cloned().unwrap_or_default(),
         };
@@ -140,7 +140,7 @@ impl Database {
             let started = start(lease.work(), &bracket, &self.endpoint.described, (text, around), parameters);
             let refused = match tokio::time::timeout(terms.patience(), started).await {
                 Ok(Ok(started)) => {
-                    return Ok(RowBatches::new(started, Holder::Call(Box::new(lease)), &self.context, terms));
+                    return Ok(RowBatches::new(started, Holder::Call(Box::new(lease)), &self.context, terms, began));
                 }
                 Ok(Err(refused)) => refused,
                 Err(_) => return Err(Error::TimedOut(milliseconds(terms.limit))),

@@ -85,7 +85,7 @@ async fn lack(session: &Session, role: &Role, wanted: &str) -> Result<Option<Lac
     for alternative in wanted.split('|').map(str::trim).filter(|alternative| !alternative.is_empty()) {
         match alternative_lack(session, role, alternative).await? {
             Answer::Has => return Ok(None),
-            Answer::Lacks(lack) => drop(first.get_or_insert(lack).clone()),
+            Answer::Lacks(lack) => first = first.or(Some(lack)),
             Answer::Unknown => {}
         }
     }

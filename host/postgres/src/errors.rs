@@ -153,6 +153,7 @@ pub(crate) fn is_lost(error: &tokio_postgres::Error) -> bool {
 pub(crate) struct Names {
     pub(crate) resource: String,
     pub(crate) user: String,
+    pub(crate) database: String,
     pub(crate) secrets: Vec<String>,
 }
 
@@ -250,6 +251,7 @@ mod tests {
         let names = Names {
             resource: "postgres.main".into(),
             user: "hostler".into(),
+            database: "shop".into(),
             secrets: vec!["db1".into(), "10.0.0.1".into(), "hunter2".into()],
         };
         assert_eq!(

@@ -3,7 +3,7 @@
 use hostler_capability::Error;
 use tokio::{runtime::Handle, sync::OwnedMutexGuard};
 
-use crate::{background::Background, pool::Lease, session::Session, transaction::State};
+use crate::{background::Background, held::State, pool::Lease, session::Session};
 
 pub(crate) enum Holder {
     /// A call of its own.

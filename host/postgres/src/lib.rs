@@ -21,6 +21,7 @@ mod dsn;
 mod environment;
 mod errors;
 mod grant;
+mod held;
 mod holder;
 mod host;
 mod locks;
@@ -93,5 +94,20 @@ impl Capability for PostgresCapability {
 
     fn prepare(&self, bindings: &[Binding], context: &Arc<RunContext>) -> Result<Slot, CapabilityError> {
         Ok(Box::new(PostgresRun::new(Run::new(self, bindings, context)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Capability, Linker, PostgresCapability, RunState};
+
+    #[test]
+    fn the_interface_is_linked() {
+        let mut configuration = wasmtime::Config::new();
+        configuration.wasm_component_model_async(true);
+        let engine = wasmtime::Engine::new(&configuration).expect("an engine");
+        let mut linker = Linker::<RunState>::new(&engine);
+        PostgresCapability::default().link(&mut linker).expect("it is linked");
+        assert!(PostgresCapability::default().link(&mut linker).is_err(), "there is something linked already");
     }
 }

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use hostler_capability::{Error, RunContext, ServerLocks};
+use hostler_capability::{Error, RunContext, ServerLocks, failed};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -93,7 +93,8 @@ impl DatabaseLocks {
 
 #[async_trait]
 impl ServerLocks for DatabaseLocks {
-    /// `None` where another session holds it. To look leaves no lock behind, not even for a moment.
+    /// `failed` with code `held` where another session holds it; `None` where it was looked at and is free. To look
+    /// takes no lock, not even for a moment.
     async fn acquire(&self, name: &str, only_look: bool) -> Result<Option<Box<dyn Send + Sync>>, Error> {
         let key = key(name);
         let permit = self.permits.clone().try_acquire_owned().map_err(|_| Error::Limit("locks".into()))?;
@@ -118,7 +119,7 @@ impl ServerLocks for DatabaseLocks {
                 continue;
             }
             if only_look {
-                return Ok(Some(Box::new(())));
+                return Ok(None);
             }
             // A session that is idle for long is what a lock needs; older servers have no such limit.
             let _ = lease.session().client.batch_execute("SET idle_session_timeout = 0").await;
@@ -128,7 +129,7 @@ impl ServerLocks for DatabaseLocks {
             let guard = Guard { lease: Some(lease), permit: Some(permit), name: name.into(), key, context };
             return Ok(Some(Box::new(guard)));
         }
-        Ok(None)
+        Err(failed("held", format!("another run holds the lock {name:?} on {}", self.endpoint.name)))
     }
 }
 

@@ -62,7 +62,13 @@ pub struct RowBatches {
 }
 
 impl RowBatches {
-    pub(crate) fn new(started: Started, holder: Holder, context: &Arc<RunContext>, terms: &Terms) -> Self {
+    pub(crate) fn new(
+        started: Started,
+        holder: Holder,
+        context: &Arc<RunContext>,
+        terms: &Terms,
+        began: Instant,
+    ) -> Self {
         let session = holder.session();
         Self {
             columns: started.described.columns.clone(),
@@ -77,7 +83,7 @@ impl RowBatches {
             context: context.clone(),
             failure: None,
             counted: (0, 0),
-            began: Instant::now(),
+            began,
             limit: terms.limit,
             patience: Patience::new(terms.limit + GRACE),
             broken: false,

@@ -4,28 +4,23 @@
 //! and rolling back to the savepoint is the only thing that lifts that, which the host does and the plugin cannot. So
 //! a query that fails does not spoil the transaction either. A change that fails does, as the server has it.
 
-use std::{fmt::Write as _, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use futures::future::join;
-use hostler_capability::{Error, RunContext, Verdict, failed};
+use hostler_capability::{Error, Verdict, failed};
 use hostler_policy::sql::ChangeStatement;
 use hostler_world::postgres::{Completion, Execution, Isolation, Options, Parameter};
-use tokio::{
-    runtime::Handle,
-    sync::{Mutex, OwnedMutexGuard},
-};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::{
-    background::Background,
     change::{rule, send, tag},
     database::Database,
     describe::{Around, Descriptions},
     errors::{is_lost, milliseconds},
+    held::{State, UnderWay, restore, roll_back, spoiled},
     holder::Holder,
-    pool::Lease,
     read::{Bracket, Problem, start},
     rows::RowBatches,
-    session::Canceller,
     terms::{CHANGING, GRACE, READING, Terms},
 };
 
@@ -47,97 +42,6 @@ pub enum Returned {
     Planned,
     /// Rows.
     Applied(Box<RowBatches>),
-}
-
-/// What one holds on the server. One statement at a time has it.
-pub(crate) struct State {
-    context: Arc<RunContext>,
-    lease: Option<Lease>,
-    effects: Vec<usize>,
-    rows: u64,
-    spoiled: bool,
-    settings: Vec<(String, String)>,
-}
-
-impl State {
-    /// # Panics
-    /// After the end, which `Transaction` excludes: its end takes it by value.
-    pub(crate) fn lease(&self) -> &Lease {
-        self.lease.as_ref().expect("a transaction has its session until its end")
-    }
-
-    /// Nothing of it can be kept any more.
-    pub(crate) fn spoil(&mut self) {
-        self.spoiled = true;
-    }
-
-    /// A change was made, or was not.
-    pub(crate) fn changed(&mut self, effect: usize, rows: u64, error: Option<&Error>, clean: bool) {
-        let unclean = || failed("25P02", "the transaction was given up");
-        let outcome = match (error, clean) {
-            (None, true) => Ok(Some(rows)),
-            (Some(error), _) => Err(error.clone()),
-            (None, false) => Err(unclean()),
-        };
-        self.context.outcome(effect, &outcome);
-        match outcome {
-            Ok(_) => {
-                self.effects.push(effect);
-                self.rows += rows;
-            }
-            Err(_) => self.spoiled = true,
-        }
-    }
-
-    /// What was said to be applied is not, after all.
-    fn take_back(&mut self, error: &Error) {
-        for effect in self.effects.drain(..) {
-            self.context.outcome(effect, &Err(error.clone()));
-        }
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.take_back(&failed("40000", "the transaction was rolled back"));
-        if let Some(lease) = self.lease.take() {
-            let (background, runtime) = (lease.endpoint.background.clone(), lease.session().runtime.clone());
-            background.spawn(&runtime, roll_back(lease));
-        }
-    }
-}
-
-/// A statement under way. Dropped before it is over, it is cancelled on the server.
-struct UnderWay(Option<(Canceller, Background, Handle)>);
-
-impl UnderWay {
-    fn of(state: &mut State) -> Self {
-        // Whoever drops it does not know how far it came.
-        state.spoil();
-        let lease = state.lease();
-        let session = lease.session();
-        Self(Some((session.canceller(), lease.endpoint.background.clone(), session.runtime.clone())))
-    }
-
-    fn over(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        if let Some((canceller, background, runtime)) = self.0.take() {
-            background.spawn(&runtime, async move { canceller.cancel().await });
-        }
-    }
-}
-
-/// Rolls back and keeps the session, or ends it where that fails.
-async fn roll_back(mut lease: Lease) {
-    let client = lease.session().client.clone();
-    if matches!(tokio::time::timeout(GRACE, client.batch_execute("ROLLBACK")).await, Ok(Ok(()))) {
-        lease.rest();
-    }
 }
 
 impl Database {
@@ -222,7 +126,7 @@ impl Transaction {
             match done {
                 Ok(Ok(started)) => {
                     state.spoiled = false;
-                    Ok(RowBatches::new(started, Holder::Transaction(state, None), &database.context, &terms))
+                    Ok(RowBatches::new(started, Holder::Transaction(state, None), &database.context, &terms, began))
                 }
                 Ok(Err(refused)) => {
                     state.spoiled = !refused.clean;
@@ -380,7 +284,7 @@ impl Transaction {
             Ok(Ok(started)) => {
                 state.spoiled = false;
                 let holder = Holder::Transaction(state, Some(number));
-                Ok(RowBatches::new(started, holder, &self.database.context, terms))
+                Ok(RowBatches::new(started, holder, &self.database.context, terms, began))
             }
             Ok(Err(refused)) => {
                 state.spoiled = !(refused.clean && matches!(refused.problem, Problem::Invalid(_)));
@@ -460,20 +364,4 @@ impl Transaction {
         }
         Err(error)
     }
-}
-
-fn spoiled() -> Error {
-    failed("25P02", "the transaction was given up because a statement in it failed, was dropped or timed out")
-}
-
-/// Puts the settings of a statement back to those of its transaction.
-fn restore(terms: &Terms, settings: &[(String, String)]) -> String {
-    let mut text = String::from("SET LOCAL statement_timeout TO DEFAULT");
-    for (name, _) in &terms.settings {
-        let _ = match settings.iter().find(|(own, _)| own == name) {
-            Some((_, value)) => write!(text, "; SET LOCAL {name} = '{}'", value.replace('\'', "''")),
-            None => write!(text, "; SET LOCAL {name} TO DEFAULT"),
-        };
-    }
-    text
 }

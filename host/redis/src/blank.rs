@@ -9,8 +9,11 @@ const SECRETS: &[&[u8]] =
     &[b"requirepass", b"masterauth", b"primaryauth", b"tls-key-file-pass", b"tls-client-key-file-pass"];
 const BLANK: &[u8] = b"***";
 
+/// Blanks what is secret in a reply.
+pub(crate) type Blanker = fn(&mut [Node]);
+
 /// What is blanked in the replies of a command.
-pub(crate) fn blanker(name: &str) -> Option<fn(&mut [Node])> {
+pub(crate) fn blanker(name: &str) -> Option<Blanker> {
     match name {
         "config|get" => Some(settings),
         "acl|list" => Some(users),

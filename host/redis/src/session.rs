@@ -10,10 +10,18 @@ use hostler_capability::{Effect, Error, RunContext, Verdict};
 use hostler_policy::redis::{CommandTable, RedisGrant, RedisRefusal, Ruling, escaped};
 use hostler_world::redis::{Execution, Executions, Node};
 
-use crate::{blank, connection::Replies, pool::Pool, resp};
+use crate::{
+    blank::{self, Blanker},
+    connection::Replies,
+    pool::Pool,
+    resp,
+};
 
 type Command = Vec<Vec<u8>>;
 type Reply = Vec<Node>;
+
+/// A ruling, how many commands it was asked about, and what it blanks.
+type Current<'r> = (Ruling<'r>, u64, Option<Blanker>);
 
 /// How many names of commands, and rules, a line of the audit has.
 const MOST_NAMED: usize = 8;
@@ -35,7 +43,7 @@ struct Batch {
     names: BTreeMap<String, u64>,
     rules: Vec<String>,
     /// Replies that hold secrets.
-    blanked: Vec<(usize, fn(&mut [Node]))>,
+    blanked: Vec<(usize, Blanker)>,
 }
 
 impl Batch {
@@ -208,8 +216,8 @@ impl Session {
         mut with: impl FnMut(&Ruling<'_>, usize, bool),
     ) -> Result<Batch, Error> {
         let mut batch = Batch::default();
-        let mut current: Option<(Ruling<'_>, u64, Option<fn(&mut [Node])>)> = None;
-        let count = |batch: &mut Batch, current: &Option<(Ruling<'_>, u64, Option<fn(&mut [Node])>)>| {
+        let mut current: Option<Current<'_>> = None;
+        let count = |batch: &mut Batch, current: &Option<Current<'_>>| {
             if let Some((ruling, count, _)) = current {
                 *batch.names.entry(ruling.name().into()).or_default() += count;
                 if batch.rules.len() < MOST_NAMED && !batch.rules.iter().any(|rule| rule == ruling.rule()) {

@@ -119,14 +119,30 @@ async fn tls_wants_a_certificate_that_is_vouched_for_and_names_the_host() {
 }
 
 #[tokio::test]
-async fn tls_and_plain_text_are_told_apart() {
-    let plain = Server::start(&[]);
-    let text = shown(&open_error(&at(&plain.url().replace("redis:", "rediss:"))).await, &[]);
-    assert!(text.contains("does not speak TLS"), "{text}");
-    let tls = Server::start_tls("127.0.0.1");
-    let error = open_error(&at(&tls.url().replace("rediss:", "redis:"))).await;
-    // The server waits for a handshake that does not come, or closes.
-    assert!(matches!(error, Error::Unavailable(_) | Error::TimedOut(5000)), "{error:?}");
+async fn tls_and_plain_text_do_not_mix() {
+    let (plain, tls) = (Server::start(&[]), Server::start_tls("127.0.0.1"));
+    let short = Timeouts { connect: Duration::from_millis(300), command: Duration::from_secs(5) };
+    for url in [plain.url().replace("redis:", "rediss:"), tls.url().replace("rediss:", "redis:")] {
+        let resource = RedisResource { root_certificates: Some(path(&tls, "authority.crt")), ..at(&url) };
+        let error = open_on(&RedisCapability::new(short), &run(Mode::Apply), &resource, "+ping").await.err();
+        // Each side may wait for the other to say something that it understands, or close.
+        assert!(matches!(error, Some(Error::Unavailable(_) | Error::TimedOut(300))), "{error:?}");
+    }
+    // Another service answers at once, in words that are no TLS.
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let _ = std::io::Write::write_all(&mut client, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let resource = RedisResource {
+        root_certificates: Some(path(&tls, "authority.crt")),
+        ..at(&format!("rediss://127.0.0.1:{port}"))
+    };
+    assert!(shown(&open_error(&resource).await, &[]).contains("does not speak TLS"));
+    let text = shown(&open_error(&at(&format!("redis://127.0.0.1:{port}"))).await, &[]);
+    assert!(text.contains("does not answer as Redis does") || text.contains("closed the connection"), "{text}");
 }
 
 #[tokio::test]

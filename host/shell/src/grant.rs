@@ -81,7 +81,7 @@ pub(crate) fn decide<'a>(
         deny(&format!("{} with {} arguments", program.name, arguments.len()), &refusal.to_string())
     })?;
     let patterns = forms[matched.index].0;
-    let mut operation = [&[program.name.clone()], patterns].concat().join(" ");
+    let mut operation = [std::slice::from_ref(&program.name), patterns].concat().join(" ");
 
     for (name, value) in &command.environment {
         if !program.resource.environment.contains(name) {
@@ -116,15 +116,16 @@ pub(crate) fn decide<'a>(
     }
     let directory = command.working_directory.as_deref();
     let directory = directory.map(|path| locate(bindings, context, program, &operation, path, false)).transpose()?;
-    if let Some(place) = &directory {
-        if place.access == Access::Write && !place.directory.trust_contents {
-            let rule = format!(
-                "the task writes directory.{0}, and a program may be led by what lies in its working directory: only \
+    if let Some(place) = &directory
+        && place.access == Access::Write
+        && !place.directory.trust_contents
+    {
+        let rule = format!(
+            "the task writes directory.{0}, and a program may be led by what lies in its working directory: only \
                  with trust_contents = true at directory.{0}",
-                place.resource
-            );
-            return Err(deny(&operation, &rule));
-        }
+            place.resource
+        );
+        return Err(deny(&operation, &rule));
     }
     let connect_to = command.connect_to.as_deref().map(|name| server(bindings, name)).transpose();
     let connect_to = connect_to.map_err(|rule| deny(&operation, rule))?;

@@ -165,7 +165,7 @@ fn sweep(parent: &OwnedFd) {
 }
 
 /// Removes a tree by handles, never following a link.
-fn remove(parent: impl AsFd, name: &OsStr) -> Result<(), Errno> {
+pub(crate) fn remove(parent: impl AsFd, name: &OsStr) -> Result<(), Errno> {
     let directory = open_directory(&parent, name)?;
     for entry in Dir::read_from(&directory)?.flatten() {
         let name = OsStr::from_bytes(entry.file_name().to_bytes());

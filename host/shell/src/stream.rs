@@ -17,11 +17,12 @@ const QUEUE: usize = 4;
 const CHUNK: usize = 64 * 1024;
 
 type Permit = mpsc::OwnedPermit<Vec<u8>>;
+type Reserving = Pin<Box<dyn Future<Output = Result<Permit, mpsc::error::SendError<()>>> + Send>>;
 
 /// What a plugin writes to a program.
 pub(crate) struct Input {
     sender: mpsc::Sender<Vec<u8>>,
-    reserving: Option<Pin<Box<dyn Future<Output = Result<Permit, mpsc::error::SendError<()>>> + Send>>>,
+    reserving: Option<Reserving>,
     permit: Option<Permit>,
 }
 

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
-use hostler_capability::{Error, Mode, StopReason};
+use hostler_capability::{Binding, Capability, Error, Grant, Mode, Resource, RunState, StopReason, Target};
 use hostler_configuration::EndpointResource;
+use wasmtime::{Engine, component::Linker};
 
 use super::support::{endpoint, get, listener, many, run, unavailable};
-use crate::examine;
+use crate::{NetworkCapability, NetworkRun, examine};
 
 #[tokio::test]
 async fn a_port_that_listens_is_timed_and_one_that_does_not_is_said_by_name() {
@@ -104,4 +105,22 @@ async fn doctor_sees_an_endpoint_that_listens_and_one_that_does_not() {
     assert_eq!(examine("shop", &resource).await.problem, None);
     drop(listening);
     assert_eq!(examine("shop", &resource).await.problem.as_deref(), Some("the connection was refused"));
+}
+
+#[test]
+fn it_links_and_prepares_and_names_a_wrong_url_without_repeating_it() {
+    let mut configuration = wasmtime::Config::new();
+    configuration.wasm_component_model_async(true);
+    let mut linker = Linker::<RunState>::new(&Engine::new(&configuration).expect("an engine"));
+    NetworkCapability::new().link(&mut linker).expect("it links");
+    let context = run(Mode::Check, endpoint("tcp://127.0.0.1:1".into()), &[]).context;
+    let bound = |url: &str| {
+        let targets = vec![Target { name: "shop".into(), resource: Resource::Endpoint(endpoint(url.into())) }];
+        Binding { request: "shop".into(), many: false, targets, grant: Grant::Endpoint(vec![]) }
+    };
+    let slot = NetworkCapability::new().prepare(&[bound("https://shop.example/")], &context);
+    assert!(slot.expect("it is right").is::<NetworkRun>());
+    let wrong = NetworkCapability::new().prepare(&[bound("https://hush@shop.example/")], &context).map(drop);
+    let words = wrong.expect_err("it has a user").to_string();
+    assert!(words.contains("endpoint.shop") && words.contains("header_file") && !words.contains("hush"), "{words}");
 }

@@ -201,7 +201,7 @@ pub(super) fn whole(bytes: &[u8]) -> String {
 
 /// CONFIG SET names and values in turn.
 fn is_setting(name: &str, place: usize) -> bool {
-    name == "config|set" && place >= 2 && place % 2 == 0
+    name == "config|set" && place >= 2 && place.is_multiple_of(2)
 }
 
 fn option(argument: &[u8]) -> Option<&'static str> {

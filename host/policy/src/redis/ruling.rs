@@ -117,7 +117,7 @@ impl RedisGrant {
             state = match (gives, own || !named_only) {
                 (true, true) => Ok(word.to_string()),
                 // A category does not give it; nor does it take away what its name gave.
-                (true, false) => state.or_else(|_| Err(RedisRefusal::NamedOnly(name.into()))),
+                (true, false) => state.map_err(|_| RedisRefusal::NamedOnly(name.into())),
                 (false, _) => Err(RedisRefusal::Taken { name: name.into(), word: word.to_string() }),
             };
         }

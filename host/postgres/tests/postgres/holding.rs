@@ -246,3 +246,60 @@ async fn another_database_is_opened_where_the_grant_names_it() {
     assert!(matches!(run.run.open("database", Some("x"), None).await.err(), Some(Error::Invalid(_))));
     assert_eq!(run.run.targets("database"), ["main"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_in_the_middle_is_given_up_a_little_after_the_time() {
+    let server = Server::start();
+    let capability = capability();
+    let run = Fixture::new(&capability, server.resource(), grant(1), Mode::Check);
+    let database = run.open().await;
+    let process = ask(&database, "SELECT pg_backend_pid()").await.expect("it is read").remove(0);
+    let signal = |name: &str| {
+        let status = std::process::Command::new("kill").args([name, &process]).status();
+        assert!(status.expect("kill runs").success());
+    };
+    signal("-STOP");
+    let began = Instant::now();
+    let ended = database.query("SELECT 1", &[], &within(200)).await.err();
+    assert_same!(ended, Some(Error::TimedOut(200)));
+    assert!(began.elapsed() < Duration::from_secs(8));
+    signal("-CONT");
+    assert_same!(ask(&database, "SELECT 1").await, Ok(vec!["1".into()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_ends_in_the_middle_of_rows_is_said_to() {
+    let server = Server::start();
+    let run = Fixture::new(&capability(), server.resource(), grant(1), Mode::Check);
+    let database = run.open().await;
+    let slow = "SELECT id, public.pause(id / 2000) FROM public.numbers ORDER BY id";
+    let rows = database.query(slow, &[], &within(600)).await.expect("the first rows come");
+    assert_same!(all(rows).await, Err(Error::TimedOut(600)));
+    assert_same!(ask(&database, "SELECT 1").await, Ok(vec!["1".into()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_vanishes_leaves_no_statement_behind() {
+    let server = Server::start();
+    let administrator = server.administrator().await;
+    let resource = server.resource();
+    // A runtime that is dropped with its sockets is what a kill looks like to the server.
+    let host = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let capability = capability();
+        runtime.block_on(async {
+            let run = Fixture::new(&capability, resource, grant(1), Mode::Check);
+            let database = run.open().await;
+            let call = ask(&database, "SELECT public.pause(60)");
+            let _ = tokio::time::timeout(Duration::from_millis(300), std::pin::pin!(call)).await;
+            std::mem::forget(run);
+        });
+        runtime.shutdown_background();
+    });
+    tokio::task::spawn_blocking(move || host.join()).await.expect("it ends").expect("it ends well");
+    let began = Instant::now();
+    while at_work(&administrator).await > 0 {
+        assert!(began.elapsed() < Duration::from_secs(6), "the statement is still running");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hostler_capability::Mode;
+use hostler_capability::{Error, Mode};
 use hostler_policy::sql::PostgresGrant;
 use hostler_postgres::{PostgresCapability, lock_key};
 
@@ -14,6 +14,10 @@ use crate::{
 fn fixture(capability: &PostgresCapability, server: &Server, id: &str) -> Fixture {
     let grant = PostgresGrant { connections: 1, ..PostgresGrant::default() };
     Fixture::named(capability, server.resource(), grant, Mode::Apply, id)
+}
+
+fn is_held(error: &Error) -> bool {
+    matches!(error, Error::Failed(failure) if failure.code == "held")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,15 +34,19 @@ async fn a_lock_is_held_by_one_run_at_a_time() {
     let look = |taken: bool| {
         let theirs = theirs.clone();
         async move {
-            assert_eq!(theirs.acquire("nightly", true).await.expect("it looks").is_none(), taken);
+            match theirs.acquire("nightly", true).await {
+                Ok(None) => assert!(!taken, "it is held, and looks free"),
+                Ok(Some(_)) => panic!("to look takes nothing"),
+                Err(error) => assert!(taken && is_held(&error), "{error:?}"),
+            }
         }
     };
     look(false).await;
-    let held = mine.acquire("nightly", false).await.expect("it asks").expect("it is free");
+    let held = mine.acquire("nightly", false).await.expect("it is free").expect("it is taken");
     look(true).await;
-    assert!(theirs.acquire("nightly", false).await.expect("it asks").is_none());
-    assert!(mine.acquire("nightly", false).await.expect("it asks").is_none(), "not twice by one run either");
-    let other = theirs.acquire("weekly", false).await.expect("it asks").expect("another name is free");
+    assert!(theirs.acquire("nightly", false).await.is_err_and(|error| is_held(&error)));
+    assert!(mine.acquire("nightly", false).await.is_err_and(|error| is_held(&error)), "not twice by one run either");
+    let other = theirs.acquire("weekly", false).await.expect("another name is free").expect("it is taken");
     let known = administrator
         .query_one(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND \
@@ -57,8 +65,8 @@ async fn a_lock_is_held_by_one_run_at_a_time() {
     );
 
     drop(held);
-    let now_theirs = theirs.acquire("nightly", false).await.expect("it asks").expect("it is free again");
-    assert!(mine.acquire("nightly", true).await.expect("it looks").is_none());
+    let now_theirs = theirs.acquire("nightly", false).await.expect("it is free again").expect("it is taken");
+    assert!(mine.acquire("nightly", true).await.is_err_and(|error| is_held(&error)));
     drop((now_theirs, other));
     here.settle(Duration::from_secs(5)).await;
     there.settle(Duration::from_secs(5)).await;
@@ -72,7 +80,7 @@ async fn a_lock_that_was_lost_is_told_to_the_operator() {
     let capability = capability();
     let run = fixture(&capability, &server, "run-1");
     let locks = run.context.server_locks("database").expect("the request has locks");
-    let held = locks.acquire("nightly", false).await.expect("it asks").expect("it is free");
+    let held = locks.acquire("nightly", false).await.expect("it is free").expect("it is taken");
     let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'hostler %'";
     server.administrator().await.execute(ended, &[]).await.expect("it is ended");
     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -15,6 +15,7 @@ mod encrypting;
 mod examining;
 mod holding;
 mod locking;
+mod measuring;
 mod reading;
 mod server;
 mod together;

@@ -89,12 +89,9 @@ async fn postgres() -> (Server, u16) {
     (server, port)
 }
 
+/// Debian's wrapper, which is a script that starts the real one.
 fn psql(network: bool, confine: Confinement) -> ProgramResource {
-    ProgramResource {
-        network,
-        confine,
-        ..program("/usr/lib/postgresql/15/bin/psql", &[&["-X", "-At", "-c", "{text}"]], Effect::Reads)
-    }
+    ProgramResource { network, confine, ..program("/usr/bin/psql", &[&["-X", "-At", "-c", "{text}"]], Effect::Reads) }
 }
 
 fn ask(sql: &str) -> Command {

@@ -6,5 +6,6 @@ mod forms;
 mod handed;
 mod killed;
 mod outputs;
+mod shared;
 mod streams;
 mod support;

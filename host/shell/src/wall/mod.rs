@@ -4,6 +4,7 @@ mod bubblewrap;
 mod limits;
 mod mounts;
 mod rules;
+mod scratch;
 
 use std::{
     os::fd::OwnedFd,
@@ -15,7 +16,6 @@ use std::{
 use hostler_capability::{Error, RunContext};
 use hostler_configuration::Confinement;
 use rustix::pipe::PipeFlags;
-use tempfile::TempDir;
 use thiserror::Error;
 use tokio::{net::unix::pipe, process::Command, sync::Mutex};
 
@@ -26,6 +26,7 @@ use crate::{
     process::Process,
 };
 use bubblewrap::Bubblewrap;
+use scratch::Scratch;
 
 /// Where bubblewrap is looked for.
 pub(crate) const BUBBLEWRAP: &[&str] =
@@ -56,7 +57,7 @@ pub(crate) struct Walls {
 /// A program that was started, and what it needs until its end.
 pub(crate) struct Ready {
     pub(crate) status: Option<pipe::Receiver>,
-    pub(crate) scratch: Option<TempDir>,
+    pub(crate) scratch: Option<Scratch>,
 }
 
 impl Walls {
@@ -133,10 +134,10 @@ pub(crate) async fn start(
     };
     let started = match bubblewrap {
         Some(bubblewrap) => {
-            if launch.network {
-                if let Some(words) = rules::missing() {
-                    context.note(format!("{label}: {words}"));
-                }
+            if launch.network
+                && let Some(words) = rules::missing()
+            {
+                context.note(format!("{label}: {words}"));
             }
             behind(&bubblewrap, launch, &hidden).await
         }
@@ -182,11 +183,7 @@ async fn behind(bubblewrap: &Bubblewrap, launch: Launch, hidden: &[PathBuf]) -> 
 
 /// Without namespaces: `held` by Landlock and limits, or by nothing.
 async fn before(launch: Launch, held: bool, hidden: &[PathBuf]) -> std::io::Result<(Ready, Process)> {
-    let scratch = if held || !launch.files.is_empty() {
-        Some(tempfile::Builder::new().prefix("hostler-").tempdir()?)
-    } else {
-        None
-    };
+    let scratch = if held || !launch.files.is_empty() { Some(Scratch::new()?) } else { None };
     let mut command = Command::new(&launch.program);
     command.args(&launch.arguments).env_clear().envs(&launch.variables);
     command.current_dir(launch.directory.as_deref().unwrap_or(Path::new("/")));

@@ -44,10 +44,10 @@ pub(super) fn system(program: &Path, network: bool) -> Vec<String> {
     add(&["--perms", "1777", "--size", "1073741824", "--tmpfs", "/tmp", "--dir", "/run", "--dir", "/var"]);
     if network {
         // Often a link into /run, which is not shown.
-        if let Ok(real) = Path::new("/etc/resolv.conf").canonicalize().map(|real| real.to_string_lossy().into_owned()) {
-            if !real.starts_with("/etc/") {
-                add(&["--ro-bind", &real, &real]);
-            }
+        if let Ok(real) = Path::new("/etc/resolv.conf").canonicalize().map(|real| real.to_string_lossy().into_owned())
+            && !real.starts_with("/etc/")
+        {
+            add(&["--ro-bind", &real, &real]);
         }
     }
     // A program outside the system's directories is shown as the one file that it is.

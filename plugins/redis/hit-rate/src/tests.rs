@@ -21,7 +21,7 @@ fn tell(earlier: Option<&Info>, now: &Info) -> Recorded {
 #[test]
 fn only_what_happened_since_the_last_run_counts() {
     let before = info("a", 1_000_000, 0, 10);
-    let worst = |hits, misses| tell(Some(&before), &info("a", 1_000_000 + hits, misses, 20)).worst();
+    let worst = |hits: u64, misses| tell(Some(&before), &info("a", 1_000_000 + hits, misses, 20)).worst();
     assert_eq!(
         [worst(900, 100), worst(899, 101), worst(800, 200), worst(799, 201)],
         [Severity::Ok, Severity::Warning, Severity::Warning, Severity::Critical]

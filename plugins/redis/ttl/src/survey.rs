@@ -22,7 +22,8 @@ struct Count {
 /// The keys that were looked at.
 #[derive(Debug)]
 pub struct Survey {
-    counts: BTreeMap<Vec<u8>, Count>,
+    places: BTreeMap<Vec<u8>, usize>,
+    counts: Vec<Count>,
     allowed: Vec<(String, Vec<Vec<u8>>)>,
     most: usize,
     left_out: u64,
@@ -38,7 +39,8 @@ pub struct Survey {
 impl Survey {
     pub fn new(prefixes: &[String], most: usize, sample_size: usize) -> Self {
         Self {
-            counts: BTreeMap::new(),
+            places: BTreeMap::new(),
+            counts: vec![],
             allowed: prefixes.iter().map(|prefix| (prefix.clone(), vec![])).collect(),
             most,
             left_out: 0,
@@ -71,7 +73,8 @@ impl Survey {
         };
         let is_persistent = seconds == -1;
         self.keys += 1;
-        self.count(&key).keys += 1;
+        let place = self.place(&key);
+        self.counts[place].keys += 1;
         let candidates: usize = self.allowed.iter().map(|(_, keys)| keys.len()).sum();
         let without_prefixes = self.allowed.is_empty();
         let allowed = self.allowed.iter_mut().find(|(prefix, _)| key.starts_with(prefix.as_bytes()));
@@ -82,6 +85,7 @@ impl Survey {
         if !is_persistent {
             return;
         }
+        self.counts[place].persistent += 1;
         if self.sample.len() < self.sample_size {
             self.sample.push(key.clone());
         }
@@ -90,17 +94,19 @@ impl Survey {
             Some(_) => self.left_out += 1,
             None => {}
         }
-        self.count(&key).persistent += 1;
     }
 
-    fn count(&mut self, key: &[u8]) -> &mut Count {
+    /// Where its prefix is counted. A million keys come past here: a prefix is copied only when it is new.
+    fn place(&mut self, key: &[u8]) -> usize {
         let prefix = prefix(key);
-        let prefix = if self.counts.contains_key(prefix) || self.counts.len() < PREFIXES { prefix } else { OTHER };
-        if !self.counts.contains_key(prefix) {
-            self.counts.insert(prefix.to_vec(), Count::default());
+        let known = self.places.get(prefix).copied();
+        let prefix = if known.is_some() || self.counts.len() < PREFIXES { prefix } else { OTHER };
+        if let Some(place) = known.or_else(|| self.places.get(prefix).copied()) {
+            return place;
         }
-        // It was put there on the line before.
-        self.counts.entry(prefix.to_vec()).or_default()
+        self.counts.push(Count::default());
+        self.places.insert(prefix.to_vec(), self.counts.len() - 1);
+        self.counts.len() - 1
     }
 
     pub fn take_idle_sample(&mut self) -> Vec<Vec<u8>> {
@@ -108,7 +114,8 @@ impl Survey {
     }
 
     pub fn add_idle(&mut self, key: &[u8], seconds: i64) {
-        self.count(key).idle.push(seconds);
+        let place = self.place(key);
+        self.counts[place].idle.push(seconds);
     }
 
     /// The keys to be given a time to live, by allowed prefix.
@@ -121,7 +128,8 @@ impl Survey {
     }
 
     pub fn report(&self, settings: &Settings) {
-        let mut counts: Vec<(&Vec<u8>, &Count)> = self.counts.iter().filter(|(_, count)| count.keys > 0).collect();
+        let mut counts: Vec<(&Vec<u8>, &Count)> =
+            self.places.iter().map(|(prefix, place)| (prefix, &self.counts[*place])).collect();
         counts.sort_by_key(|(_, count)| std::cmp::Reverse(count.persistent));
         let mut table =
             Table::new("Keys without a time to live", &["prefix", "keys", "without", "share", "unused for (median)"]);
@@ -136,7 +144,7 @@ impl Survey {
         }
         table.report();
         Metric::gauge("redis_keys_scanned", self.keys as f64).report();
-        Metric::gauge("redis_keys_without_ttl", self.counts.values().map(|count| count.persistent).sum::<u64>() as f64)
+        Metric::gauge("redis_keys_without_ttl", self.counts.iter().map(|count| count.persistent).sum::<u64>() as f64)
             .report();
         if self.failures > 0 {
             finding!(

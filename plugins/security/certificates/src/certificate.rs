@@ -72,8 +72,9 @@ impl Certificate {
         let signature = parsed.signature_algorithm.algorithm.to_id_string();
         let hash = FORGEABLE.iter().find(|(identifier, _)| *identifier == signature);
         // Nobody looks at the signature of a root: it is trusted by being there.
-        let weak_signature =
-            hash.filter(|_| subject != issuer).map(|(_, hash)| format!("its signature is on {hash}, which can be forged"));
+        let weak_signature = hash
+            .filter(|_| subject != issuer)
+            .map(|(_, hash)| format!("its signature is on {hash}, which can be forged"));
         Ok(Self {
             der: der.to_vec(),
             title,
@@ -103,7 +104,9 @@ impl Certificate {
         }
         let host = host.trim_end_matches('.');
         self.names.iter().any(|name| match name.strip_prefix("*.") {
-            Some(suffix) => host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(suffix)),
+            Some(suffix) => {
+                host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(suffix))
+            }
             None => name.eq_ignore_ascii_case(host),
         })
     }
@@ -123,7 +126,10 @@ fn public_key(parsed: &X509Certificate<'_>) -> (PublicPart, Option<String>) {
             // An uncompressed point is 4, x, y; a compressed one 2 or 3, x.
             let data = point.data();
             let size = if data.first() == Some(&4) { (data.len() - 1) * 4 } else { data.len().saturating_sub(1) * 8 };
-            (bits(), (size < CURVE).then(|| format!("its key lies on a curve of {size} bits, and {CURVE} is the least")))
+            (
+                bits(),
+                (size < CURVE).then(|| format!("its key lies on a curve of {size} bits, and {CURVE} is the least")),
+            )
         }
         Ok(PublicKey::DSA(_)) => (bits(), Some("its key is a DSA key, which clients no longer accept".into())),
         _ => (bits(), None),

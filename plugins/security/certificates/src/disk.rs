@@ -101,9 +101,15 @@ pub(crate) fn judge(directory: &str, read: &BTreeMap<String, Contents>, modes: &
             found.keys_compared += 1;
             // Where several keys stand beside it, it has one of them.
             if !keys.contains(&&leaf.public_key) {
-                finding!(Severity::Critical, "key-mismatch", place.subject.as_str(), "{}: the private key beside it is another's, and no server starts with both", leaf.title)
-                    .remedy("put the key there for which it was issued, or have it issued again for this key")
-                    .report();
+                finding!(
+                    Severity::Critical,
+                    "key-mismatch",
+                    place.subject.as_str(),
+                    "{}: the private key beside it is another's, and no server starts with both",
+                    leaf.title
+                )
+                .remedy("put the key there for which it was issued, or have it issued again for this key")
+                .report();
             }
         }
         found.places.push(place);

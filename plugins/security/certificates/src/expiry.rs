@@ -30,7 +30,8 @@ pub(crate) fn judge(certificate: &Certificate, settings: &Settings, now: Timesta
         return verdict(Severity::Critical, "not-yet-valid", format!("it is valid in {begins} only (from {from})"));
     }
     let (severity, of) = if lifetime > settings.long_lived {
-        let severity = below(left.as_seconds(), settings.warning_left.as_seconds(), settings.critical_left.as_seconds());
+        let severity =
+            below(left.as_seconds(), settings.warning_left.as_seconds(), settings.critical_left.as_seconds());
         (severity, String::new())
     } else {
         let share = left.as_seconds() / lifetime.as_seconds() * 100.0;

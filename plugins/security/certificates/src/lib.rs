@@ -18,8 +18,6 @@ use std::collections::BTreeMap;
 
 use hostler_sdk::prelude::*;
 
-use place::Place;
-
 hostler_sdk::plugin!(Settings, run);
 
 #[derive(Deserialize)]
@@ -39,8 +37,10 @@ struct Settings {
 async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
     let (directories, endpoints) = (context.directories("certificates"), context.endpoints("endpoints"));
     if directories.is_empty() && endpoints.is_empty() {
-        return Err(TaskError::new("neither a directory of certificates nor an endpoint is bound, so nothing was looked at")
-            .remedy("bind `certificates`, `endpoints` or both at the task"));
+        return Err(TaskError::new(
+            "neither a directory of certificates nor an endpoint is bound, so nothing was looked at",
+        )
+        .remedy("bind `certificates`, `endpoints` or both at the task"));
     }
     served::unknown_names(&settings, &endpoints);
     let (mut places, mut keys) = (vec![], 0);
@@ -48,9 +48,16 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
         match disk::look(directory, &settings).await {
             Ok(found) => {
                 if found.places.is_empty() {
-                    finding!(Severity::Unknown, "no-certificates", directory.name(), "there is no certificate in it (*.pem, *.crt, *.cer)")
-                        .remedy("bind the directory that holds the certificates, as files and not as links, or raise `depth`")
-                        .report();
+                    finding!(
+                        Severity::Unknown,
+                        "no-certificates",
+                        directory.name(),
+                        "there is no certificate in it (*.pem, *.crt, *.cer)"
+                    )
+                    .remedy(
+                        "bind the directory that holds the certificates, as files and not as links, or raise `depth`",
+                    )
+                    .report();
                 }
                 keys += found.keys_compared;
                 places.extend(found.places);
@@ -71,7 +78,11 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
         }
     }
     let counted = place::judge_all(&places, &settings, Timestamp::now());
-    Ok(format!("{counted}, in {on_disk} files and from {} of {} endpoints; {keys} keys compared", places.len() - on_disk, endpoints.len()))
+    Ok(format!(
+        "{counted}, in {on_disk} files and from {} of {} endpoints; {keys} keys compared",
+        places.len() - on_disk,
+        endpoints.len()
+    ))
 }
 
 #[cfg(test)]

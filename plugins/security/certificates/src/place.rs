@@ -44,7 +44,10 @@ pub(crate) fn judge_all(places: &[Place], settings: &Settings, now: Timestamp) -
         }
         if let Some(leaf) = place.leaf() {
             let left = now.until(leaf.not_after).as_seconds();
-            Metric::gauge("certificate_left_seconds", left).label("subject", &place.subject).label("name", &leaf.title).report();
+            Metric::gauge("certificate_left_seconds", left)
+                .label("subject", &place.subject)
+                .label("name", &leaf.title)
+                .report();
         }
         chain(place, places);
     }
@@ -54,7 +57,8 @@ pub(crate) fn judge_all(places: &[Place], settings: &Settings, now: Timestamp) -
         worst = Some(worst.map_or(verdict.left, |worst| if verdict.left < worst { verdict.left } else { worst }));
         let (title, issuer) = (&certificate.title, &certificate.issuer_title);
         table.row(&[title, &subjects.join(", "), issuer, &certificate.not_after, &verdict.left, &certificate.serial]);
-        let also = if subjects.len() > 1 { format!(" It is also at {}.", subjects[1..].join(", ")) } else { String::new() };
+        let also =
+            if subjects.len() > 1 { format!(" It is also at {}.", subjects[1..].join(", ")) } else { String::new() };
         let detail = format!("{title}, signed by {issuer}, serial {}.{also}", certificate.serial);
         finding!(verdict.severity, verdict.code, subjects[0], "{title}: {}", verdict.summary)
             .detail(&detail)
@@ -74,7 +78,9 @@ pub(crate) fn judge_all(places: &[Place], settings: &Settings, now: Timestamp) -
 
 fn remedy(code: &str, is_authority: bool) -> &'static str {
     match code {
-        "not-yet-valid" => "look whether the clock of this machine is right (timedatectl); else use the older certificate until then",
+        "not-yet-valid" => {
+            "look whether the clock of this machine is right (timedatectl); else use the older certificate until then"
+        }
         _ if is_authority => "replace it by the authority's current one, and reload what uses it",
         _ => "renew it (certbot renew, or where it was issued), and reload the servers that use it",
     }
@@ -91,21 +97,38 @@ fn chain(place: &Place, places: &[Place]) {
         }
         let later = place.chain[number + 1..].iter().any(|other| other.subject == certificate.issuer);
         let what = if later { "stands further down: the order is wrong" } else { "is not there" };
-        finding!(Severity::Warning, "chain-broken", place.subject.as_str(), "{} is followed by {}, and its issuer {} {what}", certificate.title, next.title, certificate.issuer_title)
-            .remedy("put the server's certificate first, and after each the one that signed it")
-            .report();
+        finding!(
+            Severity::Warning,
+            "chain-broken",
+            place.subject.as_str(),
+            "{} is followed by {}, and its issuer {} {what}",
+            certificate.title,
+            next.title,
+            certificate.issuer_title
+        )
+        .remedy("put the server's certificate first, and after each the one that signed it")
+        .report();
         return;
     }
     let alone = place.chain.len() == 1 && !first.is_self_signed() && first.from_public_authority;
-    let directory = |subject: &str| subject.rsplit_once('/').map_or(String::new(), |(directory, _)| directory.to_owned());
+    let directory =
+        |subject: &str| subject.rsplit_once('/').map_or(String::new(), |(directory, _)| directory.to_owned());
     let beside = || {
-        let beside = places.iter().filter(|other| !other.served && directory(&other.subject) == directory(&place.subject));
+        let beside =
+            places.iter().filter(|other| !other.served && directory(&other.subject) == directory(&place.subject));
         beside.flat_map(|other| &other.chain).any(|other| other.subject == first.issuer)
     };
     if alone && (place.served || !beside()) {
         let what = if place.served { "is sent" } else { "is there" };
-        finding!(Severity::Warning, "chain-incomplete", place.subject.as_str(), "{} {what} without the certificate of its issuer {}, which clients need", first.title, first.issuer_title)
-            .remedy("add the issuer's certificate after it (certbot calls that file fullchain.pem), and reload the server")
-            .report();
+        finding!(
+            Severity::Warning,
+            "chain-incomplete",
+            place.subject.as_str(),
+            "{} {what} without the certificate of its issuer {}, which clients need",
+            first.title,
+            first.issuer_title
+        )
+        .remedy("add the issuer's certificate after it (certbot calls that file fullchain.pem), and reload the server")
+        .report();
     }
 }

@@ -38,15 +38,21 @@ pub(crate) fn judge(
 ) -> Result<Place, TaskError> {
     let subject = format!("endpoint {name}");
     let chain: Result<Vec<Certificate>, String> = handshake.chain.iter().map(|der| Certificate::read(der)).collect();
-    let chain = chain.map_err(|damage| TaskError::new(format!("the server sent something else than certificates: {damage}")))?;
+    let chain = chain
+        .map_err(|damage| TaskError::new(format!("the server sent something else than certificates: {damage}")))?;
     let Some(leaf) = chain.first() else { return Err(TaskError::new("the server sent no certificate")) };
     let mismatched = server_name.filter(|host| !leaf.covers(host));
     if let Some(host) = mismatched {
         let names = if leaf.names.is_empty() { "no host name".into() } else { leaf.names.join(", ") };
-        finding!(Severity::Critical, "name-mismatch", subject.as_str(), "it sends a certificate that is not for {host}")
-            .detail(format!("The certificate is for {names}."))
-            .remedy(format!("let the server send a certificate for {host}, or correct `server_names`"))
-            .report();
+        finding!(
+            Severity::Critical,
+            "name-mismatch",
+            subject.as_str(),
+            "it sends a certificate that is not for {host}"
+        )
+        .detail(format!("The certificate is for {names}."))
+        .remedy(format!("let the server send a certificate for {host}, or correct `server_names`"))
+        .report();
     }
     if let (Err(reason), false, None) = (&handshake.verified, private, mismatched) {
         finding!(Severity::Critical, "not-trusted", subject.as_str(), "what it sends does not verify: {reason}")
@@ -70,10 +76,18 @@ pub(crate) fn compare(served: &Place, on_disk: &[Place], host: Option<&String>) 
         return;
     }
     if let Some((place, leaf)) = same_name.first() {
-        finding!(Severity::Warning, "not-reloaded", served.subject.as_str(), "it sends serial {}, and {} has serial {}", sent.serial, place.subject, leaf.serial)
-            .detail(format!("Sent: until {}. On disk: until {}.", sent.not_after, leaf.not_after))
-            .remedy("reload the server, so that it sends the certificate on disk")
-            .report();
+        finding!(
+            Severity::Warning,
+            "not-reloaded",
+            served.subject.as_str(),
+            "it sends serial {}, and {} has serial {}",
+            sent.serial,
+            place.subject,
+            leaf.serial
+        )
+        .detail(format!("Sent: until {}. On disk: until {}.", sent.not_after, leaf.not_after))
+        .remedy("reload the server, so that it sends the certificate on disk")
+        .report();
     }
 }
 
@@ -81,8 +95,13 @@ pub(crate) fn compare(served: &Place, on_disk: &[Place], host: Option<&String>) 
 pub(crate) fn unknown_names(settings: &Settings, endpoints: &[Endpoint]) {
     let named = settings.server_names.keys().chain(settings.starttls.keys()).chain(&settings.private);
     for name in named.filter(|name| endpoints.iter().all(|endpoint| endpoint.name() != name.as_str())) {
-        finding!(Severity::Unknown, "endpoint-unknown", name.as_str(), "the settings name this endpoint, and it is not bound to the task")
-            .remedy("bind it, or correct `server_names`, `starttls` and `private`")
-            .report();
+        finding!(
+            Severity::Unknown,
+            "endpoint-unknown",
+            name.as_str(),
+            "the settings name this endpoint, and it is not bound to the task"
+        )
+        .remedy("bind it, or correct `server_names`, `starttls` and `private`")
+        .report();
     }
 }

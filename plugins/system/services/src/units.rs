@@ -1,0 +1,78 @@
+//! What `systemctl show` says of every unit, and which failure is behind another one.
+
+use std::collections::BTreeMap;
+
+/// How far a cause is looked for.
+const DEEPEST: usize = 16;
+
+/// A unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unit {
+    pub name: String,
+    pub load_state: String,
+    pub active_state: String,
+    pub sub_state: String,
+    pub result: String,
+    pub restarts: u64,
+    /// Without these it does not run.
+    pub needs: Vec<String>,
+}
+
+impl Unit {
+    pub fn has_failed(&self) -> bool {
+        self.active_state == "failed"
+    }
+
+    pub fn is_active(&self) -> bool {
+        ["active", "reloading", "refreshing"].contains(&self.active_state.as_str())
+    }
+}
+
+/// Units are apart by an empty line; each line is a property.
+pub fn parse(text: &str) -> Vec<Unit> {
+    let units = text.split("\n\n").map(|block| {
+        let properties: BTreeMap<&str, &str> = block.lines().filter_map(|line| line.split_once('=')).collect();
+        let property = |name: &str| properties.get(name).copied().unwrap_or_default().to_owned();
+        let needs = ["Requires", "BindsTo", "Requisite"].map(property).join(" ");
+        Unit {
+            name: property("Id"),
+            load_state: property("LoadState"),
+            active_state: property("ActiveState"),
+            sub_state: property("SubState"),
+            result: property("Result"),
+            restarts: property("NRestarts").parse().unwrap_or_default(),
+            needs: needs.split_whitespace().map(str::to_owned).collect(),
+        }
+    });
+    units.filter(|unit| !unit.name.is_empty()).collect()
+}
+
+/// The failed unit at the end of what this one needs, where there is one.
+pub fn root_cause<'a>(unit: &Unit, units: &'a [Unit]) -> Option<&'a Unit> {
+    let mut cause = None;
+    let mut needs = &unit.needs;
+    for _ in 0..DEEPEST {
+        let next = units.iter().find(|one| {
+            one.name != unit.name
+                && needs.contains(&one.name)
+                && !one.is_active()
+                && (one.has_failed() || !one.needs.is_empty())
+        });
+        let Some(next) = next else { break };
+        if next.has_failed() {
+            cause = Some(next);
+        }
+        needs = &next.needs;
+    }
+    cause
+}
+
+/// Whether a name fits a pattern in which `*` stands for any text.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
+            text.char_indices().map(|(place, _)| place).chain([text.len()]).any(|place| matches(rest, &text[place..]))
+        }),
+    }
+}

@@ -1,0 +1,72 @@
+//! The Redis plugins on real servers.
+
+use hostler_tests::{Hostler, RedisServer};
+
+fn host(server: &RedisServer, plugin: &str, settings: &str) -> Hostler {
+    let host = Hostler::new(&format!(
+        "[redis.cache]\nurl = {:?}\n[tasks.task]\nplugin = {plugin:?}\nbind.server = \"redis.cache\"\n{settings}\n",
+        server.url()
+    ));
+    host.install(&[plugin]);
+    host
+}
+
+fn keys(server: &RedisServer, prefix: &str, count: u32) {
+    let mut connection = server.connection();
+    let mut pipeline = redis::pipe();
+    for number in 0..count {
+        pipeline.cmd("SET").arg(format!("{prefix}{number}")).arg("x".repeat(100)).ignore();
+    }
+    pipeline.query::<()>(&mut connection).expect("keys");
+}
+
+#[test]
+fn memory_without_a_limit_is_a_warning_and_with_room_is_ok() {
+    let unbounded = RedisServer::start();
+    let sick = host(&unbounded, "redis-memory", "").run(&["run", "task", "--format", "json"]);
+    assert_eq!(sick.code, 1, "{sick:?}");
+    let bounded = RedisServer::start_with(&["--maxmemory", "200mb"]);
+    let healthy = host(&bounded, "redis-memory", "").run(&["run", "task", "--format", "json"]);
+    assert_eq!(healthy.code, 0, "{healthy:?}");
+}
+
+#[test]
+fn keys_without_a_time_to_live_are_found_planned_and_given_one_under_the_allowed_prefix_alone() {
+    let server = RedisServer::start();
+    keys(&server, "cache:", 300);
+    keys(&server, "session:", 20);
+    let host = host(&server, "redis-ttl", "settings = { prefixes = [\"cache:\"], time_to_live = \"1h\" }");
+    let ttl = |key: &str| redis::cmd("TTL").arg(key).query::<i64>(&mut server.connection()).expect("an answer");
+    let plan = host.run(&["plan", "task", "--format", "json"]);
+    assert!(matches!(plan.code, 1 | 2), "{plan:?}");
+    assert_eq!(ttl("cache:7"), -1, "a plan changes nothing");
+    let run = host.run(&["run", "task", "--format", "json"]);
+    assert!(run.stdout.contains("applied"), "{run:?}");
+    assert!(ttl("cache:7") > 0, "{run:?}");
+    assert_eq!(ttl("session:7"), -1, "not under an allowed prefix");
+}
+
+#[test]
+fn a_hit_rate_needs_two_runs() {
+    let server = RedisServer::start();
+    let host = host(&server, "redis-hit-rate", "");
+    let first = host.run(&["run", "task", "--format", "json"]);
+    assert!(first.stdout.contains("baseline"), "{first:?}");
+    let mut connection = server.connection();
+    for number in 0..2000 {
+        let _: Option<String> = redis::cmd("GET").arg(format!("missing:{number}")).query(&mut connection).expect("an answer");
+    }
+    let second = host.run(&["run", "task", "--format", "json"]);
+    assert_eq!(second.code, 2, "{second:?}");
+}
+
+#[test]
+fn addresses_of_clusters_and_sentinels_are_refused_with_a_clear_error() {
+    for url in ["redis+cluster://127.0.0.1:1", "redis-sentinel://127.0.0.1:1"] {
+        let host = Hostler::new(&format!("[redis.cache]\nurl = {url:?}\n"));
+        let refused = host.run(&["doctor"]);
+        assert_ne!(refused.code, 0, "{refused:?}");
+        let said = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(said.contains("cluster") || said.contains("sentinel"), "{said}");
+    }
+}
