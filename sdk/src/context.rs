@@ -123,7 +123,6 @@ impl Context {
     }
 
     /// The program bound to a request.
-    #[must_use]
     pub fn program(&self, request: &str) -> Program {
         Program::new(request)
     }

@@ -89,7 +89,6 @@ impl TaskError {
     }
 
     /// A finding of severity unknown: what could not be looked at is never taken for healthy.
-    #[must_use]
     pub fn finding(&self, code: &str, subject: impl Into<String>) -> Finding {
         let finding = Finding::new(Severity::Unknown, code, subject, self.message.clone());
         match &self.remedy {

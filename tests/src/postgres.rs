@@ -45,7 +45,11 @@ impl Postgres {
         let directory = directory();
         let data = directory.path().join("data");
         let connection = format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port);
-        run(tool("pg_basebackup").args(["-R", "-X", "stream", "-c", "fast", "-C", "-S", name, "-d"]).arg(&connection).arg("-D").arg(&data));
+        run(tool("pg_basebackup")
+            .args(["-R", "-X", "stream", "-c", "fast", "-C", "-S", name, "-d"])
+            .arg(&connection)
+            .arg("-D")
+            .arg(&data));
         Self::serve(directory, &[])
     }
 
@@ -129,7 +133,8 @@ impl Postgres {
     /// # Panics
     /// Where it cannot be opened.
     pub fn session(&self, sql: &str) -> Session {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let client = runtime.block_on(async {
             let (client, connection) =
                 tokio_postgres::connect(&self.superuser(), tokio_postgres::NoTls).await.expect("a connection");

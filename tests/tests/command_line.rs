@@ -23,7 +23,10 @@ fn a_wrong_configuration_names_file_line_and_key_and_what_was_meant() {
         ("this is not toml", "hostler.toml:"),
         ("[postgres.main]\ndns = \"x\"\n", "did you mean `dsn`"),
         ("[postgres.main]\ndsn = 5\n", "has to be text"),
-        ("[tasks.a]\nplugin = \"p\"\nbind.database = \"postgres.mian\"\n[postgres.main]\ndsn = \"host=x\"\n", "postgres.main"),
+        (
+            "[tasks.a]\nplugin = \"p\"\nbind.database = \"postgres.mian\"\n[postgres.main]\ndsn = \"host=x\"\n",
+            "postgres.main",
+        ),
         ("[procedures.p]\nschedule = \"sometimes\"\ntasks = []\n", "schedule"),
         ("[procedures.p]\ntime_zone = \"Europe/Berlim\"\ntasks = []\n", "time_zone"),
         ("[tasks.a]\nplugin = \"p\"\n[tasks.a]\nplugin = \"q\"\n", "tasks"),
@@ -111,7 +114,9 @@ fn settings_out_of_range_and_of_a_wrong_type_are_refused_by_their_line() {
 
 #[test]
 fn completions_timers_and_a_new_plugin_are_written() {
-    let host = Hostler::new("[tasks.a]\nplugin = \"example-empty\"\n[procedures.weekly]\nschedule = \"Sun 03:00\"\ntasks = [\"a\"]\n");
+    let host = Hostler::new(
+        "[tasks.a]\nplugin = \"example-empty\"\n[procedures.weekly]\nschedule = \"Sun 03:00\"\ntasks = [\"a\"]\n",
+    );
     assert!(host.run(&["completions", "bash"]).stdout.contains("hostler"));
     assert!(host.run(&["timers"]).stdout.contains("OnCalendar=Sun *-*-* 03:00:00"));
     let new = host.run(&["new", "shop-check"]);

@@ -11,7 +11,7 @@ fn the_machine_is_looked_at() {
     );
     host.install(&["system-resources"]);
     let run = host.run(&["run", "task", "--format", "prometheus"]);
-    assert!(run.code <= 3 && run.stdout.contains("hostler_task_worked{") , "{run:?}");
+    assert!(run.code <= 3 && run.stdout.contains("hostler_task_worked{"), "{run:?}");
     assert!(run.stdout.contains("memory"), "{run:?}");
 }
 

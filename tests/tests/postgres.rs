@@ -18,7 +18,7 @@ fn connections_are_counted_and_one_left_in_a_transaction_is_found() {
     assert_eq!(healthy.code, 0, "{healthy:?}");
     host.configure(&format!(
         "[postgres.main]\ndsn = {:?}\n[tasks.task]\nplugin = \"postgres-connections\"\nbind.database = \"postgres.main\"\n\
-         settings = {{ idle_in_transaction_warning = \"1s\", idle_in_transaction_critical = \"1h\" }}\n",
+         settings = {{ idle_warning = \"1s\", idle_critical = \"1h\" }}\n",
         server.superuser()
     ));
     let _left = server.session("BEGIN; SELECT 1");
@@ -77,7 +77,9 @@ fn a_plan_changes_nothing_and_a_run_vacuums_what_was_planned() {
 fn a_standby_that_is_held_back_is_found() {
     let primary = Postgres::start();
     let standby = primary.standby("one");
-    eventually("the standby streams", || primary.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1");
+    eventually("the standby streams", || {
+        primary.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1"
+    });
     let host = host(&primary.superuser(), "postgres-replication");
     let healthy = host.run(&["run", "task", "--format", "json"]);
     assert_eq!(healthy.code, 0, "{healthy:?}");
@@ -85,7 +87,7 @@ fn a_standby_that_is_held_back_is_found() {
     eventually("the primary has noticed", || primary.value("SELECT count(*) FROM pg_stat_replication") == "0");
     host.configure(&format!(
         "[postgres.main]\ndsn = {:?}\n[tasks.task]\nplugin = \"postgres-replication\"\nbind.database = \"postgres.main\"\n\
-         settings = {{ standbys = [\"one\"] }}\n",
+         settings = {{ expected = [\"one\"] }}\n",
         primary.superuser()
     ));
     let sick = host.run(&["run", "task", "--format", "json"]);

@@ -54,7 +54,8 @@ fn a_hit_rate_needs_two_runs() {
     assert!(first.stdout.contains("baseline"), "{first:?}");
     let mut connection = server.connection();
     for number in 0..2000 {
-        let _: Option<String> = redis::cmd("GET").arg(format!("missing:{number}")).query(&mut connection).expect("an answer");
+        let _: Option<String> =
+            redis::cmd("GET").arg(format!("missing:{number}")).query(&mut connection).expect("an answer");
     }
     let second = host.run(&["run", "task", "--format", "json"]);
     assert_eq!(second.code, 2, "{second:?}");

@@ -1,9 +1,6 @@
 //! One call of a plugin, from its decision to its end.
 
-use std::{
-    sync::Arc,
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use crate::{AuditEntry, Decision, Error, RunContext};
 

@@ -9,11 +9,14 @@ use tokio::sync::oneshot;
 
 use crate::{Error, RunContext};
 
+/// How the stream ended, and the ticket of a failure that has to be read.
+type Ended<T> = (Result<T, Error>, Option<u64>);
+
 /// The sending half, kept by whoever produces the stream.
 pub struct Completion<T> {
     context: Arc<RunContext>,
     what: String,
-    sender: Option<oneshot::Sender<(Result<T, Error>, Option<u64>)>>,
+    sender: Option<oneshot::Sender<Ended<T>>>,
 }
 
 /// A pair: the sending half, and the future to hand to the plugin. `what` names the call for the operator.

@@ -170,7 +170,7 @@ impl RunContext {
         if self.checks() {
             self.write(0, &effect.request, &effect.operation, Decision::Planned, "check mode")?;
             let mut recorder = held(&self.recorder);
-            if recorder.plan().steps.len() as u64 > self.limits.reported {
+            if recorder.count() as u64 >= self.limits.reported {
                 return Err(self.over("reported"));
             }
             recorder.add(effect, false).map_err(Error::Invalid)?;

@@ -81,7 +81,15 @@ struct Approved {
     title: String,
     left: BTreeMap<Effect, u64>,
     effects_left: u64,
-    rows_left: u64,
+    rows_bound: u64,
+    rows: u64,
+}
+
+impl Approved {
+    /// A bound of no rows at all is one for effects that have none, such as those on files.
+    fn out_of_rows(&self) -> bool {
+        self.rows > self.rows_bound || (self.rows_bound > 0 && self.rows == self.rows_bound)
+    }
 }
 
 impl ApprovedPlan {
@@ -96,7 +104,8 @@ impl ApprovedPlan {
             Approved {
                 title: step.title.clone(),
                 effects_left: if counted { step.effects.len() as u64 } else { step.effects_bound },
-                rows_left: if counted { u64::MAX } else { step.rows_bound },
+                rows_bound: if counted { u64::MAX } else { step.rows_bound },
+                rows: 0,
                 left,
             }
         });
@@ -109,13 +118,12 @@ impl ApprovedPlan {
     /// The rule that it breaks.
     fn take(&mut self, step: &str, effect: &Effect) -> Result<(), String> {
         let covered = self.steps.iter_mut().find(|approved| {
-            approved.title == step
-                && approved.left.get(effect).is_some_and(|left| !step.is_empty() || *left > 0)
+            approved.title == step && approved.left.get(effect).is_some_and(|left| !step.is_empty() || *left > 0)
         });
         let Some(approved) = covered else {
             return Err("the approved plan has no such effect".into());
         };
-        if approved.effects_left == 0 || approved.rows_left == 0 {
+        if approved.effects_left == 0 || approved.out_of_rows() {
             return Err(format!("the approved plan's bounds for the step {step:?} are used up"));
         }
         approved.effects_left -= 1;
@@ -127,7 +135,7 @@ impl ApprovedPlan {
 
     fn changed_rows(&mut self, step: &str, rows: u64) {
         for approved in self.steps.iter_mut().filter(|approved| approved.title == step) {
-            approved.rows_left = approved.rows_left.saturating_sub(rows);
+            approved.rows = approved.rows.saturating_add(rows);
         }
     }
 }
@@ -203,6 +211,11 @@ impl Recorder {
         }
     }
 
+    /// How many effects it has so far.
+    pub(crate) fn count(&self) -> usize {
+        self.places.len()
+    }
+
     pub(crate) fn plan(&self) -> Plan {
         self.plan.clone()
     }
@@ -250,6 +263,17 @@ mod tests {
         let first = recorder.add(vacuum("a"), true).expect("within the bounds");
         recorder.outcome(first, "applied".into(), Some(10));
         assert!(recorder.add(vacuum("a"), true).is_err(), "the rows are used up");
+    }
+
+    #[test]
+    fn a_step_without_rows_is_held_by_its_effects_alone() {
+        let mut recorder = Recorder::new(1, None);
+        recorder.begin("files", 2, 0).expect("no step is open");
+        recorder.add(vacuum("a"), false).expect("a check plans all");
+        let mut held = Recorder::new(1, Some(ApprovedPlan::new(&recorder.plan())));
+        held.begin("files", 2, 0).expect("no step is open");
+        assert!(held.add(vacuum("a"), true).is_ok() && held.add(vacuum("a"), true).is_ok());
+        assert!(held.add(vacuum("a"), true).is_err());
     }
 
     #[test]

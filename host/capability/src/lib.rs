@@ -39,6 +39,8 @@ pub use memory::MemoryLimit;
 pub use reported::{Attachment, Finding, LogLine, Metric, Reported, Severity, Table as ReportTable};
 pub use state::{Capability, RunState, Slot};
 pub use stop::{Stop, StopReason};
-pub use stores::{HistoryPoint, HistoryReader, HistoryRun, HistorySeries, LockError, Locks, ScheduledRun, StateStore, StoreError};
+pub use stores::{
+    HistoryPoint, HistoryReader, HistoryRun, HistorySeries, LockError, Locks, ScheduledRun, StateStore, StoreError,
+};
 pub use table::Table;
 pub use timeout::within;

@@ -103,8 +103,13 @@ pub struct ScheduledRun {
 #[async_trait]
 pub trait HistoryReader: Send + Sync {
     /// Series of metrics since a time, averaged over steps where one is given.
-    async fn metrics(&self, task: &str, metric: &str, since: u64, step_ms: Option<u64>)
-    -> Result<Vec<HistorySeries>, StoreError>;
+    async fn metrics(
+        &self,
+        task: &str,
+        metric: &str,
+        since: u64,
+        step_ms: Option<u64>,
+    ) -> Result<Vec<HistorySeries>, StoreError>;
     /// Runs since a time, the oldest first.
     async fn runs(&self, task: &str, since: u64) -> Result<Vec<HistoryRun>, StoreError>;
     /// Runs to come between two times.

@@ -11,7 +11,13 @@ use crate::format::Format;
 #[command(name = "hostler", version, about, max_term_width = 110, disable_help_subcommand = true)]
 pub struct Arguments {
     /// The configuration file; `conf.d/*.toml` beside it is read too.
-    #[arg(long, global = true, env = "HOSTLER_CONFIG", value_name = "FILE", default_value = "/etc/hostler/hostler.toml")]
+    #[arg(
+        long,
+        global = true,
+        env = "HOSTLER_CONFIG",
+        value_name = "FILE",
+        default_value = "/etc/hostler/hostler.toml"
+    )]
     pub config: PathBuf,
     /// Says more on standard error; twice, everything.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]

@@ -47,7 +47,7 @@ pub fn inline(kind: &str, text: &str, resources: &Resources) -> Result<Resource,
             Ok(Resource::Postgres(PostgresResource { dsn: text.into(), ..Default::default() }))
         }
         "redis" => {
-            check_redis(text).map_err(unknown)?;
+            check_redis(text).map_err(|problem| unknown(&problem))?;
             Ok(Resource::Redis(RedisResource { url: text.into(), ..Default::default() }))
         }
         "directory" => {

@@ -7,6 +7,7 @@ use std::{
 
 use hostler_manifest::Effect;
 use hostler_policy::{
+    redis::RedisAddress,
     endpoint::{Endpoint, EndpointRefusal, check_network},
     program::{check_form, makes_output},
 };
@@ -147,12 +148,11 @@ pub(crate) fn check_dsn(dsn: &str) -> Result<(), &'static str> {
     Err("is no connection string; write \"host=db1 dbname=shop user=hostler\", \"service=NAME\" or \"postgres://…\"")
 }
 
-pub(crate) fn check_redis(url: &str) -> Result<(), &'static str> {
-    let schemes = ["redis://", "rediss://", "redis+unix://", "unix://"];
-    if schemes.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
-        return Ok(());
+pub(crate) fn check_redis(url: &str) -> Result<(), String> {
+    match RedisAddress::parse(url) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("is wrong: {error}")),
     }
-    Err("is no address of a Redis server; write \"redis://HOST:PORT\", \"rediss://HOST\" or \"redis+unix:///PATH\"")
 }
 
 pub(crate) fn check_endpoint(url: &str) -> Result<(), String> {

@@ -6,8 +6,8 @@
 //! blocks a thread and a mounted procfs is never read. What is written is a temporary beside its place until it is
 //! whole (`temporary`).
 //!
-//! Layers, from the plugin down: `host` implements the generated traits; `client` is one function a call: the
-//! grant, the audit, the effect, and then blocking work on a thread that may block; the other modules do that work.
+//! Layers, from the plugin down: `host` implements the generated traits; `looking` and `changing` are one function a
+//! call (the grant, the audit, the effect, and then a thread that may block); the other modules do the blocking work.
 
 mod archive;
 mod change;

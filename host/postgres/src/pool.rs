@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::join3;
+use futures::future::join;
 use hostler_capability::RunInfo;
 use hostler_configuration::PostgresResource;
 use tokio::sync::OwnedSemaphorePermit;
@@ -180,15 +180,10 @@ impl Endpoint {
 /// Takes from a session what another run left, and says whether the server is in recovery. `None` where it failed.
 async fn renew(session: &Session, tag: &Tag) -> Option<bool> {
     let client = &session.client;
-    let name = format!("SET application_name = '{}'", tag.application.replace('\'', "''"));
-    let (discarded, named, answer) = join3(
-        client.batch_execute("DISCARD ALL"),
-        client.batch_execute(&name),
-        client.simple_query("SELECT pg_catalog.pg_is_in_recovery()"),
-    )
-    .await;
+    let name = tag.application.replace('\'', "''");
+    let name = format!("SET application_name = '{name}'; SELECT pg_catalog.pg_is_in_recovery()");
+    let (discarded, answer) = join(client.batch_execute("DISCARD ALL"), client.simple_query(&name)).await;
     discarded.ok()?;
-    named.ok()?;
     check_for_client(session);
     first(&answer.ok()?).map(|value| value == "t")
 }

@@ -285,7 +285,11 @@ fn a_directory_that_is_not_ours_or_not_writable_is_said() {
     std::os::unix::fs::chown(&closed, Some(NOBODY), Some(NOBODY)).expect("its owner");
     assert!(said(&closed).contains("belongs to user 65534, and this is user 0"), "{}", said(&closed));
     let program = directory.path().join("program");
-    fs::copy(std::env::current_exe().expect("this binary"), &program).expect("a copy that anybody can run");
+    // By a process of its own: where this one wrote the copy, a child that another test begins meanwhile could hold it
+    // open for writing, and a file that is written is not run.
+    let this = std::env::current_exe().expect("this binary");
+    let copied = Command::new("cp").arg(this).arg(&program).status().expect("cp");
+    assert!(copied.success(), "a copy that anybody can run");
     fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("permissions");
     let mut child = part(&program, "open", &closed).uid(NOBODY).gid(NOBODY).spawn().expect("a process");
     let mut words = String::new();

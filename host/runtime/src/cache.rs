@@ -74,7 +74,8 @@ impl CodeCache {
 
     fn read(&self, engine: &Engine, path: &Path) -> Option<Component> {
         let metadata = fs::symlink_metadata(path).ok()?;
-        if !metadata.is_file() || metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+        if !metadata.is_file() || metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0
+        {
             return None;
         }
         let expected = fs::read(checksum_of(path)).ok()?;

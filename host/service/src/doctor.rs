@@ -117,7 +117,11 @@ async fn examine(configuration: &Configuration, name: &str, resource: &Resource,
         }
         Resource::Directory(resource) => vec![match std::fs::read_dir(&resource.path) {
             Ok(_) => good(name.into(), "can be read".into()),
-            Err(error) => bad(name.into(), format!("cannot be read: {error}"), Some(format!("ls -ld {}", resource.path.display()))),
+            Err(error) => bad(
+                name.into(),
+                format!("cannot be read: {error}"),
+                Some(format!("ls -ld {}", resource.path.display())),
+            ),
         }],
         Resource::Program(resource) => {
             let capability = ShellCapability::new(hidden(configuration));

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use hostler_capability::{ApprovedPlan, HistoryReader, Limits, Plan, RunContext, ScheduledRun};
-use hostler_configuration::{Configuration, LimitsConfiguration, ProcedureConfiguration, TaskConfiguration, Window, bind};
+use hostler_configuration::{
+    Configuration, LimitsConfiguration, ProcedureConfiguration, TaskConfiguration, Window, bind,
+};
 use hostler_manifest::{Manifest, did_you_mean};
 use hostler_record::{Record, RecordError, RunEnd, RunStart, Scheduler};
 use hostler_registry::Registry;

@@ -46,7 +46,11 @@ impl Job {
     /// What the lock of its runs is called: a plugin on its targets.
     pub fn lock(&self) -> String {
         let resources: Vec<_> = self.resources().into_iter().collect();
-        if resources.is_empty() { self.task.clone() } else { format!("{} on {}", self.manifest.plugin.name, resources.join(", ")) }
+        if resources.is_empty() {
+            self.task.clone()
+        } else {
+            format!("{} on {}", self.manifest.plugin.name, resources.join(", "))
+        }
     }
 }
 

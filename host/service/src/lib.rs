@@ -20,4 +20,4 @@ pub use errors::ServiceError;
 pub use host::{Host, Named, open};
 pub use job::Job;
 pub use outcome::{Course, EffectCount, Outcome, TaskOutcome};
-pub use run::RunOptions;
+pub use run::{RunOptions, TellEnd, TellProgress};

@@ -20,7 +20,11 @@ impl Host {
             let (mut privileges, mut tables, mut words) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
             for job in &jobs {
                 for binding in &job.bindings {
-                    if !binding.targets.iter().any(|target| format!("{}.{}", target.resource.kind(), target.name) == name) {
+                    if !binding
+                        .targets
+                        .iter()
+                        .any(|target| format!("{}.{}", target.resource.kind(), target.name) == name)
+                    {
                         continue;
                     }
                     if let Some(Request::Postgres(request)) = job.manifest.requests.get(&binding.request) {
@@ -28,7 +32,9 @@ impl Host {
                     }
                     match &binding.grant {
                         Grant::Postgres(grant) => tables.extend(grant.read.iter().cloned()),
-                        Grant::Redis(granted) => words.extend(granted.iter().filter(|word| *word != "read-only").cloned()),
+                        Grant::Redis(granted) => {
+                            words.extend(granted.iter().filter(|word| *word != "read-only").cloned())
+                        }
                         _ => {}
                     }
                 }
@@ -39,7 +45,11 @@ impl Host {
                     for privilege in privileges {
                         let alternatives: Vec<_> = privilege.split('|').map(str::trim).collect();
                         let role = alternatives[0];
-                        let note = if alternatives.len() > 1 { format!("  -- or be {}", alternatives[1..].join(", ")) } else { String::new() };
+                        let note = if alternatives.len() > 1 {
+                            format!("  -- or be {}", alternatives[1..].join(", "))
+                        } else {
+                            String::new()
+                        };
                         let _ = writeln!(text, "GRANT {role} TO hostler;{note}");
                     }
                     for table in tables {
@@ -48,7 +58,11 @@ impl Host {
                 }
                 "redis" => {
                     let words: Vec<_> = words.into_iter().collect();
-                    let _ = writeln!(text, "# {name}\nACL SETUSER hostler on >PASSWORD +ping +hello +command +client|setname {}", words.join(" "));
+                    let _ = writeln!(
+                        text,
+                        "# {name}\nACL SETUSER hostler on >PASSWORD +ping +hello +command +client|setname {}",
+                        words.join(" ")
+                    );
                 }
                 _ => {}
             }

@@ -9,6 +9,11 @@ use jiff::Timestamp;
 
 use crate::{Course, Host, Job, ServiceError, TaskOutcome, clock};
 
+/// Told of a task's progress: its name, done, total, and a message.
+pub type TellProgress = dyn Fn(&str, u64, Option<u64>, &str) + Send + Sync;
+/// Told of a task's end.
+pub type TellEnd = dyn Fn(&TaskOutcome) + Send + Sync;
+
 /// How jobs are to run.
 #[derive(Clone)]
 pub struct RunOptions {
@@ -27,9 +32,9 @@ pub struct RunOptions {
     /// Asks the runs to stop.
     pub stop: Stop,
     /// Told of a task's progress.
-    pub progress: Option<Arc<dyn Fn(&str, u64, Option<u64>, &str) + Send + Sync>>,
+    pub progress: Option<Arc<TellProgress>>,
     /// Told of a task's end.
-    pub ended: Option<Arc<dyn Fn(&TaskOutcome) + Send + Sync>>,
+    pub ended: Option<Arc<TellEnd>>,
 }
 
 impl RunOptions {
@@ -144,7 +149,8 @@ impl Host {
         for window in [job.window, options.window].into_iter().flatten() {
             let zone = &options.time_zone;
             let Some(end) = window.open_at(now, zone) else {
-                let opens = window.opens_after(now, zone).map(|at| at.to_zoned(zone.clone()).strftime("%F %R %Z").to_string());
+                let opens =
+                    window.opens_after(now, zone).map(|at| at.to_zoned(zone.clone()).strftime("%F %R %Z").to_string());
                 let opens = opens.unwrap_or_else(|| "never".into());
                 return Err(format!("it changes something, and its window {window} is closed; it opens {opens}"));
             };

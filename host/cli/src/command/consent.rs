@@ -31,7 +31,10 @@ pub(super) fn ask(candidate: &Candidate, difference: Option<&Difference>, accept
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
-        return Err(failure(UNAVAILABLE, format!("{} was not consented to; consent with --accept, or at a terminal", plugin.name)));
+        return Err(failure(
+            UNAVAILABLE,
+            format!("{} was not consented to; consent with --accept, or at a terminal", plugin.name),
+        ));
     }
     eprint!("Consent? [y/N] ");
     std::io::stderr().flush()?;

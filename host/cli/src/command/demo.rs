@@ -15,12 +15,19 @@ use crate::{
 };
 
 /// Opens the shop, installs the plugins, runs `daily`, plans and runs `weekly`.
-pub(super) async fn demo(postgres: Option<String>, directory: Option<PathBuf>, built: Option<PathBuf>) -> anyhow::Result<u8> {
+pub(super) async fn demo(
+    postgres: Option<String>,
+    directory: Option<PathBuf>,
+    built: Option<PathBuf>,
+) -> anyhow::Result<u8> {
     let started = Instant::now();
     let built = plugins_directory(built)?;
-    let directory = directory.unwrap_or_else(|| std::env::temp_dir().join(format!("hostler-demo-{}", std::process::id())));
-    std::fs::create_dir_all(&directory).map_err(|error| failure(UNAVAILABLE, format!("{}: {error}", directory.display())))?;
-    let shop = Shop::open(&directory, postgres.as_deref()).await.map_err(|error| failure(UNAVAILABLE, error.to_string()))?;
+    let directory =
+        directory.unwrap_or_else(|| std::env::temp_dir().join(format!("hostler-demo-{}", std::process::id())));
+    std::fs::create_dir_all(&directory)
+        .map_err(|error| failure(UNAVAILABLE, format!("{}: {error}", directory.display())))?;
+    let shop =
+        Shop::open(&directory, postgres.as_deref()).await.map_err(|error| failure(UNAVAILABLE, error.to_string()))?;
     say(&format!("A shop opens on {}.", shop.database.what))?;
     match &shop.cache {
         Ok(cache) => say(&format!("Its cache is a throw-away Redis at {}.", cache.url))?,
@@ -46,7 +53,11 @@ pub(super) async fn demo(postgres: Option<String>, directory: Option<PathBuf>, b
 
 async fn step(config: &Path, name: &str, plan: bool) -> anyhow::Result<()> {
     let arguments = RunArguments { name: name.into(), format: Format::Text, keep_state: false, all: false };
-    let code = if plan { run::plan(config, &arguments).await? } else { run::run(config, &arguments, None, ExitBy::Verdict).await? };
+    let code = if plan {
+        run::plan(config, &arguments).await?
+    } else {
+        run::run(config, &arguments, None, ExitBy::Verdict).await?
+    };
     if code > 3 {
         return Err(failure(code, "the demonstration was interrupted"));
     }
@@ -60,9 +71,12 @@ fn plugins_directory(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     }
     let binary = std::env::current_exe()?;
     let beside = binary.ancestors().nth(2).map(|target| target.join("wasm32-wasip2/plugin"));
-    beside
-        .filter(|directory| directory.is_dir())
-        .ok_or_else(|| failure(UNAVAILABLE, "the built plugins are not beside this binary; run `make plugins`, or give --plugins DIRECTORY"))
+    beside.filter(|directory| directory.is_dir()).ok_or_else(|| {
+        failure(
+            UNAVAILABLE,
+            "the built plugins are not beside this binary; run `make plugins`, or give --plugins DIRECTORY",
+        )
+    })
 }
 
 fn say(line: &str) -> anyhow::Result<()> {

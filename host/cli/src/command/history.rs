@@ -16,7 +16,13 @@ use crate::{
 };
 
 /// Lists runs, or shows one.
-pub(super) fn history(config: &Path, name: Option<&str>, limit: u32, format: Format, attachments: Option<&Path>) -> anyhow::Result<u8> {
+pub(super) fn history(
+    config: &Path,
+    name: Option<&str>,
+    limit: u32,
+    format: Format,
+    attachments: Option<&Path>,
+) -> anyhow::Result<u8> {
     let configuration = load(config)?;
     let record = Record::open(&configuration.host.state).map_err(wrong)?;
     record.history().mark_interrupted().map_err(wrong)?;
@@ -77,7 +83,15 @@ fn listed(runs: &[KeptRun], format: Format) -> String {
     runs.iter().fold(String::new(), |mut text, run| {
         let at = Timestamp::from_millisecond(i64::try_from(run.started_at).unwrap_or(0)).unwrap_or_default();
         let verdict = run.verdict.map_or(run.course.as_str(), |verdict| verdict.word());
-        let _ = writeln!(text, "{} {} {verdict:<8} {:<5} {:<24} {}", run.id, at.strftime("%F %T"), run.mode, run.task, run.summary);
+        let _ = writeln!(
+            text,
+            "{} {} {verdict:<8} {:<5} {:<24} {}",
+            run.id,
+            at.strftime("%F %T"),
+            run.mode,
+            run.task,
+            run.summary
+        );
         text
     })
 }

@@ -66,7 +66,9 @@ pub(super) fn list(config: &Path, format: ListFormat) -> anyhow::Result<u8> {
     let plugins = registry(config)?.list().map_err(wrong)?;
     let text = match format {
         ListFormat::Json => format!("{:#}\n", json!({ "schema_version": 1, "plugins": plugins })),
-        ListFormat::Text if plugins.is_empty() => "no plugin is installed; `hostler install DIRECTORY` installs some\n".into(),
+        ListFormat::Text if plugins.is_empty() => {
+            "no plugin is installed; `hostler install DIRECTORY` installs some\n".into()
+        }
         ListFormat::Text => plugins.iter().fold(String::new(), |mut text, plugin| {
             let _ = writeln!(text, "{:<32} {:<10} {}", plugin.name, plugin.version.to_string(), short(&plugin.digest));
             text
@@ -93,7 +95,8 @@ fn described(manifest: &Manifest) -> String {
         hostler_manifest::Mode::Check => "only looks",
         hostler_manifest::Mode::Apply => "changes something in `hostler run`, and plans it in `hostler plan`",
     };
-    let mut text = format!("{} {}\n{}\n\n{mode}\nlicence {}\n", plugin.name, plugin.version, plugin.summary, plugin.license);
+    let mut text =
+        format!("{} {}\n{}\n\n{mode}\nlicence {}\n", plugin.name, plugin.version, plugin.summary, plugin.license);
     text.push_str("\nit asks for:\n");
     for line in asked(manifest) {
         let _ = writeln!(text, "  {line}");
@@ -127,7 +130,9 @@ pub(super) fn verify(config: &Path) -> anyhow::Result<u8> {
         eprintln!("hostler: {finding}");
     }
     match findings.iter().filter(|finding| finding.is_serious()).count() {
-        0 => out(&format!("{} plugins are as they were installed\n", registry.list().map_err(wrong)?.len())).map(|()| 0),
+        0 => {
+            out(&format!("{} plugins are as they were installed\n", registry.list().map_err(wrong)?.len())).map(|()| 0)
+        }
         problems => Err(failure(UNAVAILABLE, format!("{problems} files are not as the lock says"))),
     }
 }

@@ -32,7 +32,12 @@ pub(super) async fn plan(config: &Path, arguments: &RunArguments) -> anyhow::Res
 }
 
 /// Runs.
-pub(super) async fn run(config: &Path, arguments: &RunArguments, plan: Option<&str>, exit: ExitBy) -> anyhow::Result<u8> {
+pub(super) async fn run(
+    config: &Path,
+    arguments: &RunArguments,
+    plan: Option<&str>,
+    exit: ExitBy,
+) -> anyhow::Result<u8> {
     let host = open(config)?;
     let mut options = RunOptions::new(Mode::Apply);
     options.approved = plan.map(|plan| host.approved(plan)).transpose()?.map(Arc::new);

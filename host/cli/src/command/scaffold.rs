@@ -15,7 +15,10 @@ const CARGO: &str = include_str!("../../template/Cargo.toml.txt");
 pub(super) fn new(name: &str, sdk: Option<&Path>) -> anyhow::Result<u8> {
     let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     if !name.starts_with(|first: char| first.is_ascii_lowercase()) || !name.chars().all(plain) || name.ends_with('-') {
-        return Err(failure(USAGE, format!("{name:?} is no name of a plugin: write AREA-TASK in lower-case letters, digits and hyphens")));
+        return Err(failure(
+            USAGE,
+            format!("{name:?} is no name of a plugin: write AREA-TASK in lower-case letters, digits and hyphens"),
+        ));
     }
     let directory = Path::new(name);
     if directory.exists() {
@@ -43,10 +46,13 @@ pub(super) fn pack(component: &Path, manifest: &Path, output: Option<&Path>) -> 
     let unreadable = |path: &Path, error: std::io::Error| failure(UNAVAILABLE, format!("{}: {error}", path.display()));
     let bytes = fs::read(component).map_err(|error| unreadable(component, error))?;
     let text = fs::read_to_string(manifest).map_err(|error| unreadable(manifest, error))?;
-    let packed = embed(&bytes, &text).map_err(|error| failure(UNAVAILABLE, format!("{}: {error}", component.display())))?;
+    let packed =
+        embed(&bytes, &text).map_err(|error| failure(UNAVAILABLE, format!("{}: {error}", component.display())))?;
     let output = output.unwrap_or(component);
     let temporary = output.with_extension("wasm.partial");
-    fs::write(&temporary, packed).and_then(|()| fs::rename(&temporary, output)).map_err(|error| unreadable(output, error))?;
+    fs::write(&temporary, packed)
+        .and_then(|()| fs::rename(&temporary, output))
+        .map_err(|error| unreadable(output, error))?;
     out(&format!("{} is packed\n", output.display()))?;
     Ok(0)
 }

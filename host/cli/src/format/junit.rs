@@ -7,7 +7,11 @@ use hostler_service::{Course, Outcome};
 
 pub(super) fn print(outcome: &Outcome) -> String {
     let failures = outcome.tasks.iter().filter(|task| failed(task.verdict)).count();
-    let errors = outcome.tasks.iter().filter(|task| task.verdict == Severity::Unknown && task.course != Course::NotStarted).count();
+    let errors = outcome
+        .tasks
+        .iter()
+        .filter(|task| task.verdict == Severity::Unknown && task.course != Course::NotStarted)
+        .count();
     let skipped = outcome.tasks.iter().filter(|task| task.course == Course::NotStarted).count();
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(

@@ -22,14 +22,18 @@ pub(super) fn print(outcome: &Outcome) -> String {
         None => outcome.tasks.iter().map(|task| format!("{}: {}", task.task, task.summary)).collect(),
     };
     let mut text = format!("{}: {}", verdict.word().to_uppercase(), clean(&said.join("; ")));
-    let figures: Vec<_> =
-        outcome.tasks.iter().flat_map(|task| task.reported.metrics.iter().map(|metric| figure(&task.task, metric))).collect();
+    let figures: Vec<_> = outcome
+        .tasks
+        .iter()
+        .flat_map(|task| task.reported.metrics.iter().map(|metric| figure(&task.task, metric)))
+        .collect();
     if !figures.is_empty() {
         let _ = write!(text, " | {}", figures.join(" "));
     }
     text.push('\n');
     for (task, finding) in findings.iter().skip(1) {
-        let _ = writeln!(text, "{}: {}: {}", finding.severity.word().to_uppercase(), task.task, clean(&finding.summary));
+        let _ =
+            writeln!(text, "{}: {}: {}", finding.severity.word().to_uppercase(), task.task, clean(&finding.summary));
     }
     for task in &outcome.tasks {
         for trouble in &task.troubles {

@@ -7,7 +7,8 @@ use hostler_service::{Course, Outcome};
 pub(super) fn print(outcome: &Outcome) -> String {
     let mut families: BTreeMap<String, (bool, Vec<String>)> = BTreeMap::new();
     let mut add = |name: String, counter: bool, labels: Vec<(String, String)>, value: f64| {
-        let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{}=\"{}\"", safe(name), escape(value))).collect();
+        let labels: Vec<_> =
+            labels.iter().map(|(name, value)| format!("{}=\"{}\"", safe(name), escape(value))).collect();
         let sample = format!("{name}{{{}}} {value}", labels.join(","));
         families.entry(name).or_insert_with(|| (counter, vec![])).1.push(sample);
     };
@@ -26,7 +27,9 @@ pub(super) fn print(outcome: &Outcome) -> String {
     let mut text = String::new();
     for (name, (counter, mut samples)) in families {
         samples.sort();
-        samples.dedup_by(|left, right| left.rsplit_once(' ').map(|part| part.0) == right.rsplit_once(' ').map(|part| part.0));
+        samples.dedup_by(|left, right| {
+            left.rsplit_once(' ').map(|part| part.0) == right.rsplit_once(' ').map(|part| part.0)
+        });
         let kind = if counter { "counter" } else { "gauge" };
         let _ = writeln!(text, "# TYPE {name} {kind}");
         for sample in samples {

@@ -51,12 +51,8 @@ pub(super) fn print(outcome: &Outcome, style: Style) -> String {
 }
 
 fn needs_action(text: &mut String, task: &TaskOutcome, style: Style) {
-    let mut findings: Vec<&Finding> = task
-        .reported
-        .findings
-        .iter()
-        .filter(|finding| style.verbose || finding.severity != Severity::Ok)
-        .collect();
+    let mut findings: Vec<&Finding> =
+        task.reported.findings.iter().filter(|finding| style.verbose || finding.severity != Severity::Ok).collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     for finding in findings.iter().take(SHOWN) {
         let _ = writeln!(text, "{} {}: {}", style.severity(finding.severity), task.task, finding.summary);
@@ -69,7 +65,13 @@ fn needs_action(text: &mut String, task: &TaskOutcome, style: Style) {
         }
     }
     if findings.len() > SHOWN {
-        let _ = writeln!(text, "         … and {} more of {}: `hostler history {}`", findings.len() - SHOWN, task.task, task.run_id);
+        let _ = writeln!(
+            text,
+            "         … and {} more of {}: `hostler history {}`",
+            findings.len() - SHOWN,
+            task.task,
+            task.run_id
+        );
     }
     if task.course != Course::Done {
         let _ = writeln!(text, "{} {}: {}", style.severity(Severity::Unknown), task.task, task.summary);
@@ -95,7 +97,8 @@ fn effects(text: &mut String, task: &TaskOutcome, style: Style) {
         }
         for planned in step.effects.iter().take(SHOWN) {
             let outcome = if planned.outcome == "planned" { String::new() } else { format!("  [{}]", planned.outcome) };
-            let object = if planned.effect.operation.contains(&planned.effect.object) { "" } else { &planned.effect.object };
+            let object =
+                if planned.effect.operation.contains(&planned.effect.object) { "" } else { &planned.effect.object };
             let _ = writeln!(text, "    {} {object}{outcome}", planned.effect.operation);
         }
         if step.effects.len() > SHOWN {

@@ -8,7 +8,7 @@
 //!
 //! What a command is (its categories, its keys) comes from the server's own table, so that a grant means on each
 //! version of Redis what it says there. Whether it *reads* cannot come from there alone: the flags do not tell MEMORY
-//! DOCTOR from MEMORY PURGE, or CONFIG GET from CONFIG RESETSTAT; so a reviewed list in [`reads`] adds to them.
+//! DOCTOR from MEMORY PURGE, or CONFIG GET from CONFIG RESETSTAT; so a reviewed list in `reads` adds to them.
 
 mod address;
 mod cover;

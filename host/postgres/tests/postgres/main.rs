@@ -15,7 +15,6 @@ mod encrypting;
 mod examining;
 mod holding;
 mod locking;
-mod measuring;
 mod reading;
 mod server;
 mod together;

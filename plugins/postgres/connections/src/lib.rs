@@ -91,7 +91,8 @@ fn held_up(sessions: &Rows, prepared: &Rows, settings: &Settings) -> Result<i64,
     };
     let idles = limits(settings.idle_warning, settings.idle_critical);
     let waits = limits(settings.wait_warning, settings.wait_critical);
-    let (mut oldest, mut idle, mut longest): (i64, BTreeMap<String, (f64, Vec<i64>)>, f64) = (0, BTreeMap::new(), 0.0);
+    let (mut oldest, mut longest) = (0_i64, 0.0_f64);
+    let mut idle = BTreeMap::<String, (f64, Vec<i64>)>::new();
     for row in sessions.iter() {
         oldest = oldest.max(row.get::<Option<i64>>("xmin_age")?.unwrap_or_default());
         let [database, user, application]: [&str; 3] =

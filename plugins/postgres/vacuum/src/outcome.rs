@@ -9,6 +9,7 @@ use crate::need::{Candidate, Work};
 
 /// What became of one table.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each table, for a moment")]
 pub enum Outcome {
     Planned,
     Applied {
