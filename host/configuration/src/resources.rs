@@ -149,10 +149,7 @@ pub(crate) fn check_dsn(dsn: &str) -> Result<(), &'static str> {
 }
 
 pub(crate) fn check_redis(url: &str) -> Result<(), String> {
-    match RedisAddress::parse(url) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("is wrong: {error}")),
-    }
+    RedisAddress::parse(url).map(drop).map_err(|error| error.to_string())
 }
 
 pub(crate) fn check_endpoint(url: &str) -> Result<(), String> {

@@ -322,7 +322,7 @@ fn resources_and_settings_are_given_at_the_command_line() {
         ("database", "host=db1 dbname=shop password=hunter2"),
         ("standbys", "postgres.replica"),
         ("standbys", "postgres://u:hunter2@b/x"),
-        ("cache", "redis://:hunter2@cache1"),
+        ("cache", "redis://cache1"),
         ("logs", "/var/log"),
         ("figures", "machine"),
     ]);
