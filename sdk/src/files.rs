@@ -4,6 +4,7 @@ use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::base::hostler::plugin::types;
 use crate::bindings::files::hostler::plugin::files as wit;
+use crate::stream::Items;
 use crate::{TaskError, Timestamp};
 
 pub use types::Effect;
@@ -79,9 +80,10 @@ impl Directory {
 /// # Errors
 /// Where it cannot be read, or is not bound.
 pub async fn list(path: &str, options: WalkOptions) -> Result<Tree, TaskError> {
-    let mut walk = wit::list_tree(path.into(), options).await?;
+    let walk = wit::list_tree(path.into(), options).await?;
     let mut tree = Tree::default();
-    while let Some(entries) = walk.entries.next().await {
+    let mut found = Items::new(walk.entries);
+    while let Some(entries) = found.next().await {
         tree.entries.extend(entries);
     }
     tree.unreadable = walk.completed.await?;

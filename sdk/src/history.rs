@@ -1,6 +1,7 @@
 //! What earlier runs left.
 
 use crate::bindings::history::hostler::plugin::history as wit;
+use crate::stream::Items;
 use crate::{Duration, TaskError, Timestamp};
 
 pub use wit::{PastRun, Point, Scheduled, Series};
@@ -16,8 +17,8 @@ pub async fn metrics(
     step: Option<Duration>,
 ) -> Result<Vec<Series>, TaskError> {
     let step = step.map(Duration::as_milliseconds);
-    let (mut stream, completed) = wit::metrics(task.into(), metric.into(), since.0, step).await?;
-    let mut series = Vec::new();
+    let (stream, completed) = wit::metrics(task.into(), metric.into(), since.0, step).await?;
+    let (mut stream, mut series) = (Items::new(stream), Vec::new());
     while let Some(one) = stream.next().await {
         series.push(one);
     }
@@ -30,8 +31,8 @@ pub async fn metrics(
 /// # Errors
 /// Where no history is bound.
 pub async fn runs(task: &str, since: Timestamp) -> Result<Vec<PastRun>, TaskError> {
-    let (mut stream, completed) = wit::runs(task.into(), since.0).await?;
-    let mut runs = Vec::new();
+    let (stream, completed) = wit::runs(task.into(), since.0).await?;
+    let (mut stream, mut runs) = (Items::new(stream), Vec::new());
     while let Some(one) = stream.next().await {
         runs.push(one);
     }

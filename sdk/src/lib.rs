@@ -49,6 +49,7 @@ mod report;
 mod rows;
 mod run;
 pub mod shell;
+mod stream;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod time;

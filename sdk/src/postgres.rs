@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use wit_bindgen::{FutureReader, StreamReader};
+use wit_bindgen::FutureReader;
 
 use crate::bindings::base::hostler::plugin::types;
 use crate::bindings::postgres::hostler::plugin::postgres as wit;
+use crate::stream::Items;
 use crate::{Batch, Finding, Row, Rows, Severity, TaskError};
 
 pub use wit::{Completion, Notice, Options, Parameter, ServerInfo};
@@ -164,13 +165,13 @@ impl Transaction {
 /// A result as it comes. Holds a connection until it is read to its end or dropped.
 pub struct RowStream {
     columns: Rc<[wit::Column]>,
-    batches: StreamReader<wit::Batch>,
+    batches: Items<wit::Batch>,
     completed: Option<FutureReader<Result<(), types::Error>>>,
 }
 
 impl RowStream {
     fn new(rows: wit::Rows) -> Self {
-        Self { columns: rows.columns.into(), batches: rows.batches, completed: Some(rows.completed) }
+        Self { columns: rows.columns.into(), batches: Items::new(rows.batches), completed: Some(rows.completed) }
     }
 
     /// The next rows; nothing at the end, where the result is known to be whole.

@@ -1,10 +1,10 @@
 //! Redis: replies as trees, many commands in one round trip, keys in pages.
 
-use wit_bindgen::{FutureReader, StreamReader};
+use wit_bindgen::FutureReader;
 
 use crate::bindings::base::hostler::plugin::types;
 use crate::bindings::redis::hostler::plugin::redis as wit;
-use crate::{Info, Reply, TaskError};
+use crate::{Info, Reply, TaskError, stream::Items};
 
 /// The names of the servers bound to a request that takes many.
 #[must_use]
@@ -123,13 +123,13 @@ impl Server {
     /// Where it is refused.
     pub async fn scan(&self, pattern: &str, kind: Option<&str>) -> Result<Scan, TaskError> {
         let scan = self.server.scan(pattern.into(), kind.map(str::to_owned)).await?;
-        Ok(Scan { pages: scan.pages, completed: Some(scan.completed) })
+        Ok(Scan { pages: Items::new(scan.pages), completed: Some(scan.completed) })
     }
 }
 
 /// Keys in pages.
 pub struct Scan {
-    pages: StreamReader<wit::Page>,
+    pages: Items<wit::Page>,
     completed: Option<FutureReader<Result<(), types::Error>>>,
 }
 

@@ -1,6 +1,10 @@
 //! The plugins that look at the machine and its files.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::Command,
+    time::{Duration, SystemTime},
+};
 
 use hostler_tests::Hostler;
 
@@ -42,7 +46,7 @@ fn a_directory_is_archived_whole_and_the_archive_restores() {
 
 #[test]
 fn a_certificate_that_expires_tomorrow_is_critical_and_a_fresh_one_is_ok() {
-    for (days, code) in [("1", 2), ("365", 0)] {
+    for (days, code) in [(1, 2), (365, 0)] {
         let host = Hostler::new(
             "[directory.certificates]\npath = \"{directory}/certificates\"\n\
              [tasks.task]\nplugin = \"security-certificates\"\nbind.certificates = [\"directory.certificates\"]\n",
@@ -50,15 +54,12 @@ fn a_certificate_that_expires_tomorrow_is_critical_and_a_fresh_one_is_ok() {
         host.install(&["security-certificates"]);
         let directory = host.path().join("certificates");
         fs::create_dir_all(&directory).expect("a directory");
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=shop.example", "-days", days])
-            .args(["-addext", "subjectAltName=DNS:shop.example", "-keyout"])
-            .arg(directory.join("shop.key"))
-            .arg("-out")
-            .arg(directory.join("shop.pem"))
-            .output()
-            .expect("openssl");
-        assert!(made.status.success(), "{made:?}");
+        let mut parameters = rcgen::CertificateParams::new(vec!["shop.example".to_owned()]).expect("a name");
+        parameters.not_before = rcgen::date_time_ymd(2025, 1, 1);
+        parameters.not_after = (SystemTime::now() + Duration::from_secs(days * 86_400)).into();
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let certificate = parameters.self_signed(&key).expect("a certificate");
+        fs::write(directory.join("shop.pem"), certificate.pem()).expect("a file");
         let run = host.run(&["run", "task", "--format", "json"]);
         assert_eq!(run.code, code, "{days} days: {run:?}");
     }

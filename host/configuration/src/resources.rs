@@ -7,9 +7,9 @@ use std::{
 
 use hostler_manifest::Effect;
 use hostler_policy::{
-    redis::RedisAddress,
     endpoint::{Endpoint, EndpointRefusal, check_network},
     program::{check_form, makes_output},
+    redis::RedisAddress,
 };
 
 use crate::{

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::{RecordError, held};
@@ -69,14 +69,12 @@ impl Database {
 
     fn open(&self) -> Result<Connection, RecordError> {
         let wrong = RecordError::database(&self.path);
-        let connected = match self.connect() {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !self.path.exists() => {
-                self.create()?;
-                self.connect()
-            }
-            connected => connected,
-        };
-        let mut connection = connected.map_err(&wrong)?;
+        // Before it is opened: where SQLite finds no file it tries again to read alone, and another host may have made
+        // one meanwhile. The connection could never write then.
+        if !self.path.exists() {
+            self.create()?;
+        }
+        let mut connection = self.connect().map_err(&wrong)?;
         let found = version(&connection).map_err(&wrong)?;
         let known = self.kind.schema.len();
         if found > known {

@@ -6,7 +6,10 @@ use std::{
     fs::{self, Permissions},
     hash::{BuildHasher, RandomState},
     io::{BufRead, BufReader, Read, Write},
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    os::unix::{
+        fs::PermissionsExt,
+        process::{CommandExt, ExitStatusExt},
+    },
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -139,7 +142,9 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_told() {
         std::thread::sleep(Duration::from_millis(20 + RandomState::new().hash_one(1) % 120));
         let numbers = children.each_mut().map(|child| {
             child.kill().expect("it is killed");
-            last_told(child)
+            let number = last_told(child);
+            assert_eq!(child.wait().expect("it is gone").signal(), Some(9), "nothing but the kill ended it");
+            number
         });
         let record = Record::open(directory.path()).expect("a record");
         let marked = record.history().mark_interrupted().expect("they are marked");

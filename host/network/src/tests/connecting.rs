@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use hostler_capability::{Binding, Capability, Error, Grant, Mode, Resource, RunState, StopReason, Target};
 use hostler_configuration::EndpointResource;
+use hostler_world::network::Starttls;
 use wasmtime::{Engine, component::Linker};
 
 use super::support::{endpoint, get, listener, many, run, unavailable};
@@ -22,34 +23,47 @@ async fn a_port_that_listens_is_timed_and_one_that_does_not_is_said_by_name() {
     assert_eq!(words, "endpoint.shop: the connection was refused");
 }
 
+/// A name that leads to the loopback, which the other test's own file of hosts gives it.
+const NAME: &str = "inner.shop.test";
+
 #[tokio::test]
-async fn a_name_may_not_lead_to_the_machine_itself() {
+#[ignore = "started by the other test, where the name leads to the loopback"]
+async fn inside() {
     let (_listening, port) = listener().await;
-    // A name of this machine that is not `localhost` and resolves to its loopback.
-    let name = "localhost.localdomain";
-    let leads = tokio::net::lookup_host((name, port))
-        .await
-        .is_ok_and(|mut found| found.any(|address| address.ip().is_loopback()));
-    let name = if leads { name.to_owned() } else { "ip6-localhost".to_owned() };
-    if tokio::net::lookup_host((name.as_str(), port)).await.is_err() {
-        eprintln!("left out: this machine has no second name for its loopback");
-        return;
-    }
-    let refused = run(Mode::Check, endpoint(format!("http://{name}:{port}")), &[]);
-    for result in
-        [refused.client.connect("shop", None).await.map(drop), refused.client.http("shop", get("/")).await.map(drop)]
-    {
+    let refused = run(Mode::Check, endpoint(format!("http://{NAME}:{port}")), &[]);
+    let calls = [
+        refused.client.connect("shop", None).await.map(drop),
+        refused.client.http("shop", get("/")).await.map(drop),
+        refused.client.tls_handshake("shop", None, None, Starttls::None).await.map(drop),
+    ];
+    for result in calls {
         let Err(Error::Denied(denial)) = result else { panic!("{result:?}") };
         assert!(denial.rule.contains("networks"), "{denial:?}");
-        assert!(
-            !denial.rule.contains("127.0.0.1") && !denial.rule.contains(&name) && !denial.rule.contains("::1"),
-            "{denial:?}"
-        );
+        assert!(!denial.rule.contains("127.0.0.1") && !denial.rule.contains(NAME), "{denial:?}");
     }
-    let networks = vec!["127.0.0.0/8".into(), "::1/128".into()];
-    let granted = run(Mode::Check, EndpointResource { networks, ..endpoint(format!("http://{name}:{port}")) }, &[]);
-    let result = granted.client.connect("shop", None).await;
-    assert!(!matches!(result, Err(Error::Denied(_))), "{result:?}");
+    let networks = vec!["127.0.0.0/8".into()];
+    let granted = run(Mode::Check, EndpointResource { networks, ..endpoint(format!("http://{NAME}:{port}")) }, &[]);
+    assert!(granted.client.connect("shop", None).await.is_ok());
+    let networks = vec!["10.0.0.0/8".into()];
+    let elsewhere = run(Mode::Check, EndpointResource { networks, ..endpoint(format!("http://{NAME}:{port}")) }, &[]);
+    assert!(matches!(elsewhere.client.connect("shop", None).await, Err(Error::Denied(_))));
+}
+
+#[test]
+fn a_name_may_not_lead_to_the_machine_itself() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hosts = directory.path().join("hosts");
+    std::fs::write(&hosts, format!("127.0.0.1 localhost {NAME}\n")).expect("a file");
+    let output = std::process::Command::new("bwrap")
+        .args(["--dev-bind", "/", "/", "--ro-bind"])
+        .arg(&hosts)
+        .arg("/etc/hosts")
+        .arg(std::env::current_exe().expect("this test"))
+        .args(["--exact", "tests::connecting::inside", "--ignored"])
+        .output()
+        .expect("bubblewrap");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test]

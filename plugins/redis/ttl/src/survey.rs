@@ -203,6 +203,9 @@ pub fn time_to_live(key: &[u8], base: Duration, jitter: Percent) -> u64 {
     let hash = key
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    // Names that differ in their last letter alone differ in the low bits alone: mixed into all.
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let hash = hash ^ (hash >> 33);
     let share = (hash >> 40) as f64 / (1_u64 << 24) as f64;
     (base.as_seconds() * (1.0 + share * jitter.0 / 100.0)).round().max(1.0) as u64
 }
