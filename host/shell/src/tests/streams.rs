@@ -55,7 +55,15 @@ async fn a_spawned_programs_output_arrives_whole() {
     let completed = store
         .run_concurrent(async |accessor| {
             accessor.with(|mut access| StreamReader::new(&mut access, output)?.pipe(&mut access, collector))?;
-            completed.await
+            let ended = completed.await;
+            // The program's end may be told before the last of its output is handed over.
+            for _ in 0..1000 {
+                if Arc::strong_count(&taken) == 1 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            ended
         })
         .await
         .expect("the store runs")
