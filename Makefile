@@ -1,6 +1,6 @@
 # What the README says, and what continuous integration calls. Each target installs what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check plugins bench build clean set-up
+.PHONY: help demo test check plugins build clean
 
 # The embedded PostgreSQL is built only where no server is installed: it brings a second WebAssembly engine.
 SERVER := $(wildcard /usr/lib/postgresql/*/bin/initdb)
@@ -33,11 +33,6 @@ plugins: ## Builds all plugins, in one call.
 
 build: plugins ## Builds host and plugins in release mode.
 	cargo build --release --bin hostler
-
-bench: ## Measures, and writes the table of ratios.
-	@scripts/set-up test
-	@$(MAKE) --no-print-directory build
-	scripts/bench
 
 clean: ## Removes what was built.
 	cargo clean
