@@ -179,9 +179,13 @@ impl RunContext {
         if self.stop.requested().is_some() {
             return Err(Error::Stopped);
         }
-        let (request, operation) = (effect.request.clone(), effect.operation.clone());
+        let (request, operation, object) = (effect.request.clone(), effect.operation.clone(), effect.object.clone());
         let added = held(&self.recorder).add(effect, true);
-        added.map(Verdict::Apply).map_err(|rule| self.deny(&request, &operation, &rule))
+        added.map(Verdict::Apply).map_err(|rule| {
+            // Whatever the plugin makes of it, its operator approved something else than it came to.
+            self.trouble(format!("refused, since {rule}: {operation} on {object} ({request})"));
+            self.deny(&request, &operation, &rule)
+        })
     }
 
     /// As [`RunContext::effect`], for one that stands for many of a kind: in check mode the plan shows how many rows

@@ -13,7 +13,9 @@ use crate::Place;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigurationError {
     /// There is no such file.
-    #[error("{path}: there is no such file; `hostler init` writes a first one, with every section explained")]
+    #[error(
+        "{path}: there is no such file; `hostler init` writes a first one, with every section explained; --config names another"
+    )]
     Missing {
         /// The file.
         path: PathBuf,

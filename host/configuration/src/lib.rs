@@ -15,6 +15,7 @@ mod inline;
 mod limits;
 mod load;
 mod moment;
+mod names;
 mod narrow;
 mod place;
 mod procedure;
@@ -35,9 +36,10 @@ pub use host::HostConfiguration;
 pub use inline::inline;
 pub use limits::LimitsConfiguration;
 pub use load::Configuration;
+pub use names::user_and_database;
 pub use narrow::{
     DEFAULT_CONNECTIONS, DirectoryNarrowing, EndpointNarrowing, HistoryNarrowing, Narrowing, PostgresNarrowing,
-    ProgramNarrowing, RedisNarrowing, Wider, grant_of, redis_only_reads, wider,
+    ProgramNarrowing, RedisNarrowing, Wider, changes, grant_of, redis_only_reads, wider,
 };
 pub use place::Place;
 pub use procedure::ProcedureConfiguration;

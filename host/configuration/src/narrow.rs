@@ -253,6 +253,18 @@ pub fn redis_only_reads(words: &[String]) -> bool {
     RedisGrant::parse(words).is_ok_and(|grant| !grant.changes())
 }
 
+/// Whether a request asks to change something, whatever its kind.
+pub fn changes(request: &Request) -> bool {
+    match request {
+        Request::Redis(request) => !redis_only_reads(&request.allow),
+        Request::Postgres(request) => !request.statements.is_empty() || !request.call.is_empty(),
+        Request::Directory(request) => request.access == Access::Write,
+        Request::Program(request) => request.effect == Effect::Changes,
+        Request::Endpoint(request) => !request.methods.iter().all(|method| hostler_policy::endpoint::reads(method)),
+        Request::Machine(_) | Request::History(_) => false,
+    }
+}
+
 fn wider_postgres(outer: &PostgresGrant, inner: &PostgresGrant) -> Vec<Wider> {
     let words = |outer: &str, inner: &str| {
         outer.split_whitespace().map(str::to_uppercase).eq(inner.split_whitespace().map(str::to_uppercase))

@@ -100,7 +100,7 @@ fn redacted_url(scheme: &str, rest: &str) -> String {
 }
 
 /// The pairs of libpq's keyword form; nothing where it is not one.
-fn keywords(text: &str) -> Option<Vec<(String, String)>> {
+pub(crate) fn keywords(text: &str) -> Option<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     let mut letters = text.chars().peekable();
     loop {
@@ -142,6 +142,7 @@ impl fmt::Debug for PostgresResource {
             .field("dsn", &redacted(&self.dsn))
             .field("password_file", &self.password_file)
             .field("service_file", &self.service_file)
+            .field("connections", &self.connections)
             .finish()
     }
 }

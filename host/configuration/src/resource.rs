@@ -1,6 +1,6 @@
 //! Resources: what an operator has, and may bind to a plugin's requests.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf};
 
 use hostler_manifest::Effect;
 use serde::Deserialize;
@@ -17,6 +17,10 @@ pub struct PostgresResource {
     /// A libpq connection service file; PGSERVICEFILE where it does not say.
     #[serde(default)]
     pub service_file: Option<PathBuf>,
+    /// The most sessions that the host has in one of its databases at a time; no limit of its own where it does not
+    /// say. With one, a run's lock cannot have a session beside the run's work: it holds for this host alone.
+    #[serde(default)]
+    pub connections: Option<NonZeroU32>,
 }
 
 /// A Redis server, as `[redis.NAME]` writes it.

@@ -8,13 +8,13 @@ use std::{
 use hostler_manifest::Effect;
 use hostler_policy::{
     endpoint::{Endpoint, EndpointRefusal, check_network},
-    program::{check_form, makes_output},
+    program::{check_form, check_pattern, makes_output},
     redis::RedisAddress,
 };
 
 use crate::{
-    ConfigurationError, DirectoryResource, EndpointResource, PostgresResource, ProgramResource, RedisResource,
-    Resource, Warning, redact::has_password, section::Section,
+    ConfigurationError, DirectoryResource, EndpointResource, PostgresResource, ProgramForm, ProgramResource,
+    RedisResource, Resource, Warning, redact::has_password, section::Section,
 };
 
 /// The kinds of resources that a configuration names.
@@ -108,6 +108,7 @@ pub(crate) fn read(
         }
         "program" => {
             let mut resource: ProgramResource = section.read(errors)?;
+            errors.extend(check_forms(&resource, section));
             for (key, problem) in check_program(&resource) {
                 errors.push(section.wrong(&key, problem));
             }
@@ -160,19 +161,32 @@ pub(crate) fn check_endpoint(url: &str) -> Result<(), String> {
     }
 }
 
+/// What is wrong with the forms of a program, each at its own line: there may be many.
+fn check_forms(resource: &ProgramResource, section: &Section<'_>) -> Vec<ConfigurationError> {
+    let wrong = |(form, written): (usize, &ProgramForm)| {
+        let key = format!("allow[{form}]");
+        let patterns = written.arguments.iter().enumerate();
+        let pattern = patterns.clone().find_map(|(index, pattern)| Some((index, check_pattern(pattern).err()?)));
+        let (key, problem) = if let Some((index, error)) = pattern {
+            (format!("{key}.arguments[{index}]"), format!("is wrong: {error}"))
+        } else if let Err(error) = check_form(&written.arguments) {
+            (format!("{key}.arguments"), format!("is wrong: {error}"))
+        } else if written.effect == Effect::Reads && makes_output(&written.arguments) {
+            (key, "makes an {output}, and says that it only reads".into())
+        } else {
+            return None;
+        };
+        let place = section.item_place("allow", form);
+        Some(ConfigurationError::Value { place, key: format!("{}.{key}", section.path), problem })
+    };
+    resource.allow.iter().enumerate().filter_map(wrong).collect()
+}
+
 fn check_program(resource: &ProgramResource) -> Vec<(String, String)> {
     let mut problems: Vec<(String, String)> = Vec::new();
     let path = resource.path.as_os_str();
     if path.is_empty() || !path.as_encoded_bytes().contains(&b'/') {
         problems.push(("path".into(), "has to be a path such as \"/usr/bin/pg_dump\"; PATH is not searched".into()));
-    }
-    for (index, form) in resource.allow.iter().enumerate() {
-        let key = format!("allow[{index}]");
-        if let Err(error) = check_form(&form.arguments) {
-            problems.push((key, format!("is wrong: {error}")));
-        } else if form.effect == Effect::Reads && makes_output(&form.arguments) {
-            problems.push((key, "makes an {output}, and says that it only reads".into()));
-        }
     }
     let is_variable = |name: &str| {
         !name.is_empty() && !name.contains(['=', '\0']) && !name.starts_with(|first: char| first.is_ascii_digit())

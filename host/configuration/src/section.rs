@@ -58,6 +58,15 @@ impl<'i> Section<'i> {
         self.source.place(&span)
     }
 
+    /// Where an item of a list is; where the list's key is, if it is not there.
+    pub(crate) fn item_place(&self, key: &str, index: usize) -> Place {
+        match self.table.get(key).map(Spanned::get_ref) {
+            Some(DeValue::Array(items)) => items.get(index).map(|item| self.source.place(&item.span())),
+            _ => None,
+        }
+        .unwrap_or_else(|| self.key_place(key))
+    }
+
     /// A value that is out of place.
     pub(crate) fn wrong(&self, key: &str, problem: impl Into<String>) -> ConfigurationError {
         ConfigurationError::Value {

@@ -281,6 +281,19 @@ fn bindings_of_several_resources_are_held_together() {
 }
 
 #[test]
+fn a_pattern_that_is_none_is_named_at_its_own_line() {
+    let list = "[program.a]\npath = \"/x\"\nallow = [\n  { arguments = [\"show\"] },\n  { arguments = [\"--to={output\", \"x\"] },\n]\n";
+    let tables = "[program.a]\npath = \"/x\"\n\n[[program.a.allow]]\narguments = [\"a\"]\n\n[[program.a.allow]]\narguments = [\"a\", \"{9-1}\"]\n";
+    for (text, expected) in [
+        (list, "hostler.toml:5: `program.a.allow[1].arguments[0]` is wrong: "),
+        (tables, "hostler.toml:7: `program.a.allow[1].arguments[1]` is wrong: "),
+    ] {
+        let errors = Written::new(text).errors();
+        assert!(errors.len() == 1 && errors[0].starts_with(expected), "{errors:?}");
+    }
+}
+
+#[test]
 fn resources_that_cannot_be_right_are_refused() {
     for (text, expected) in [
         ("[postgres.a]\ndsn = \"db1\"", "is no connection string"),
@@ -289,7 +302,7 @@ fn resources_that_cannot_be_right_are_refused() {
         ("[endpoint.a]\nurl = \"https://u:hunter2@x/\"", "header_file"),
         ("[endpoint.a]\nurl = \"https://x\"\nnetworks = [\"10.0.0.0/33\"]", "`endpoint.a.networks[0]` is wrong"),
         ("[program.a]\npath = \"pg_dump\"", "PATH is not searched"),
-        ("[program.a]\npath = \"/x\"\nallow = [{ arguments = [\"...\"] }]", "`program.a.allow[0]` is wrong"),
+        ("[program.a]\npath = \"/x\"\nallow = [{ arguments = [\"...\"] }]", "`program.a.allow[0].arguments` is wrong"),
         ("[program.a]\npath = \"/x\"\nallow = [{ arguments = [\"{output}\"], effect = \"reads\" }]", "only reads"),
         ("[program.a]\npath = \"/x\"\nenvironment = [\"A=B\"]", "environment variable"),
         ("[program.a]\npath = \"/x\"\nconfine = \"strikt\"", "unknown variant `strikt`"),

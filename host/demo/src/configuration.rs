@@ -23,6 +23,7 @@ state = {state:?}
 
 [postgres.shop]
 dsn = {dsn:?}
+{connections}
 
 [directory.application]
 path = {application:?}
@@ -57,6 +58,8 @@ bind = {{ source = ["directory.application"], destination = "directory.backups" 
 "#,
         state = at("state"),
         dsn = database.dsn,
+        // The embedded server has one session at a time.
+        connections = if database.is_embedded() { "connections = 1\n" } else { "" },
         application = at("application"),
         backups = at("backups"),
         certificates = at("certificates"),

@@ -21,7 +21,7 @@ pub struct Database {
     pub dsn: String,
     /// What it is, for people.
     pub what: String,
-    _server: Server,
+    server: Server,
 }
 
 /// What keeps it running.
@@ -39,6 +39,15 @@ impl Database {
             (Some(dsn), _) => yours(dsn).await,
             (None, Some(programs)) => local(directory, &programs).await,
             (None, None) => embedded(directory),
+        }
+    }
+
+    /// Whether it is the embedded one, which has one session at a time.
+    pub fn is_embedded(&self) -> bool {
+        match self.server {
+            Server::Yours | Server::Local(_) => false,
+            #[cfg(feature = "embedded-postgres")]
+            Server::Embedded(_) => true,
         }
     }
 
@@ -66,7 +75,7 @@ async fn yours(dsn: &str) -> Result<Database, DemoError> {
         None => format!("{dsn} dbname={NAME}"),
     };
     let what = format!("your PostgreSQL {version}, database {NAME}");
-    Ok(Database { dsn, what, _server: Server::Yours })
+    Ok(Database { dsn, what, server: Server::Yours })
 }
 
 /// A connection URI with another database.
@@ -136,7 +145,7 @@ async fn local(directory: &Path, programs: &Path) -> Result<Database, DemoError>
     client.batch_execute(&format!("CREATE DATABASE {NAME}")).await?;
     let version: String = client.query_one("SELECT current_setting('server_version')", &[]).await?.get(0);
     let what = format!("a throw-away PostgreSQL {version} on port {port}");
-    Ok(Database { dsn: format!("{base} dbname={NAME}"), what, _server: Server::Local(process) })
+    Ok(Database { dsn: format!("{base} dbname={NAME}"), what, server: Server::Local(process) })
 }
 
 #[cfg(feature = "embedded-postgres")]
@@ -150,7 +159,7 @@ fn embedded(directory: &Path) -> Result<Database, DemoError> {
         .map_err(|error| failed(format!("{error:#}")))?;
     let dsn = server.database_url();
     let what = "an embedded PostgreSQL 17".into();
-    Ok(Database { dsn, what, _server: Server::Embedded(server) })
+    Ok(Database { dsn, what, server: Server::Embedded(server) })
 }
 
 #[cfg(not(feature = "embedded-postgres"))]

@@ -221,8 +221,9 @@ impl Request {
         }
     }
 
-    /// Whether it asks to change something.
-    pub fn changes(&self) -> bool {
+    /// Whether it asks to change something, as far as the manifest alone tells. What a Redis command does is not known
+    /// here: `hostler_configuration::changes` has the whole answer.
+    pub(crate) fn changes(&self) -> bool {
         match self {
             Self::Postgres(request) => !request.statements.is_empty() || !request.call.is_empty(),
             Self::Redis(_) => false,

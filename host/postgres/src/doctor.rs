@@ -43,7 +43,8 @@ struct Role {
 }
 
 /// Connects to a resource (`name` without its kind), and looks which of the wanted privileges the role has. Each is
-/// the name of a role it has to be a member of, `owner`, `superuser` or `replication`; `a | b` is one of them.
+/// the name of a role it has to be a member of, `owner`, `sequences`, `superuser` or `replication`; `a | b` is one of
+/// them.
 ///
 /// # Errors
 /// Why it cannot be reached.
@@ -109,6 +110,7 @@ async fn alternative_lack(session: &Session, role: &Role, wanted: &str) -> Resul
         "replication" if role.replication => Ok(Answer::Has),
         "replication" => lacks(format!("{me} may not replicate"), format!("ALTER ROLE {me} REPLICATION;")),
         "owner" => owner(session, me).await,
+        "sequences" => sequences(session, me).await,
         name => {
             let name = name.replace('\'', "''");
             let rows = ask(
@@ -149,6 +151,26 @@ async fn owner(session: &Session, me: &str) -> Result<Answer, ConnectError> {
         format!("GRANT {} TO {me};", owners.join(", "))
     };
     Ok(Answer::Lacks(Lack { problem: format!("{me} does not own {count} tables of {owner}, such as {table}"), remedy }))
+}
+
+/// Whether the role may read every sequence that is not the system's.
+async fn sequences(session: &Session, me: &str) -> Result<Answer, ConnectError> {
+    // Within a CASE, since the server may ask it of a table otherwise, which is an error.
+    let rows = ask(
+        session,
+        "SELECT pg_catalog.count(*), pg_catalog.min(c.oid::pg_catalog.regclass::pg_catalog.text), pg_catalog.string_agg(\
+         DISTINCT pg_catalog.quote_ident(n.nspname), ', ') FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n \
+         ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' \
+         AND CASE WHEN c.relkind = 'S' THEN NOT pg_catalog.has_sequence_privilege(c.oid, 'SELECT,USAGE') ELSE false END",
+    )
+    .await?;
+    let Some([count, sequence, schemas]) = rows.first().map(Vec::as_slice).filter(|row| row[0] != "0") else {
+        return Ok(Answer::Has);
+    };
+    Ok(Answer::Lacks(Lack {
+        problem: format!("{me} may not read {count} sequences, such as {sequence}"),
+        remedy: format!("GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schemas} TO {me};"),
+    }))
 }
 
 async fn ask(session: &Session, question: &str) -> Result<Vec<Vec<String>>, ConnectError> {

@@ -90,6 +90,10 @@ pub(crate) fn connecting(resource: &str, error: &tokio_postgres::Error, loose: b
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
                 "it closed the connection at once; is it PostgreSQL that listens there?"
             }
+            // As the library's decoder says it of a message that is cut off.
+            io::ErrorKind::Other if problem.to_string() == "bytes remaining on stream" => {
+                "it closed the connection in the middle of an answer"
+            }
             io::ErrorKind::InvalidInput => "its host is no name that TLS could check",
             io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => "there is no route to it",
             io::ErrorKind::InvalidData => "what listens there does not speak PostgreSQL's protocol",

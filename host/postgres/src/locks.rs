@@ -4,7 +4,10 @@
 //! lock has to outlive calls, and because one session may take one lock twice. They count beside the grant's
 //! connections: a plugin with one connection can hold a lock and work.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use hostler_capability::{Error, RunContext, ServerLocks, failed};
@@ -28,7 +31,8 @@ const BETWEEN: Duration = Duration::from_millis(40);
 pub struct DatabaseLocks {
     endpoint: Arc<Endpoint>,
     tag: Arc<Tag>,
-    context: Arc<RunContext>,
+    // The run has these locks: they do not keep it, or neither would ever end, nor its sessions.
+    context: Weak<RunContext>,
     permits: Arc<Semaphore>,
 }
 
@@ -68,7 +72,8 @@ impl Drop for Guard {
 }
 
 impl DatabaseLocks {
-    pub(crate) fn new(endpoint: Arc<Endpoint>, tag: Arc<Tag>, context: Arc<RunContext>) -> Self {
+    pub(crate) fn new(endpoint: Arc<Endpoint>, tag: Arc<Tag>, context: &Arc<RunContext>) -> Self {
+        let context = Arc::downgrade(context);
         Self { endpoint, tag, context, permits: Arc::new(Semaphore::new(MOST)) }
     }
 
@@ -96,6 +101,7 @@ impl ServerLocks for DatabaseLocks {
     /// `failed` with code `held` where another session holds it; `None` where it was looked at and is free. To look
     /// takes no lock, not even for a moment.
     async fn acquire(&self, name: &str, only_look: bool) -> Result<Option<Box<dyn Send + Sync>>, Error> {
+        let context = self.context.upgrade().ok_or_else(|| Error::Invalid("the run is over".into()))?;
         let key = key(name);
         let permit = self.permits.clone().try_acquire_owned().map_err(|_| Error::Limit("locks".into()))?;
         let mut lease = Lease::new(&self.endpoint, self.endpoint.take(&self.tag).await?, None);
@@ -125,7 +131,6 @@ impl ServerLocks for DatabaseLocks {
             let _ = lease.session().client.batch_execute("SET idle_session_timeout = 0").await;
             // Dropped in between, the session ends, and the lock with it.
             lease.work();
-            let context = self.context.clone();
             let guard = Guard { lease: Some(lease), permit: Some(permit), name: name.into(), key, context };
             return Ok(Some(Box::new(guard)));
         }

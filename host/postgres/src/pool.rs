@@ -12,7 +12,7 @@ use std::{
 use futures::future::join;
 use hostler_capability::RunInfo;
 use hostler_configuration::PostgresResource;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::{
@@ -79,6 +79,7 @@ impl Pool {
                     database: database.map(Into::into),
                     environment: self.environment.clone(),
                     idle: Mutex::default(),
+                    places: resource.connections.map(|most| Arc::new(Semaphore::new(most.get() as usize))),
                     described: Descriptions::default(),
                     identifier: OnceLock::new(),
                     background: self.background.clone(),
@@ -96,6 +97,8 @@ pub(crate) struct Endpoint {
     database: Option<String>,
     environment: Arc<Environment>,
     idle: Mutex<Idle>,
+    /// One a session, where the operator allows only so many.
+    places: Option<Arc<Semaphore>>,
     pub(crate) described: Descriptions,
     pub(crate) identifier: OnceLock<String>,
     pub(crate) background: Background,
@@ -112,6 +115,7 @@ pub(crate) struct Taken {
     pub(crate) session: Session,
     pub(crate) recovering: Option<bool>,
     pub(crate) fresh: bool,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Endpoint {
@@ -123,16 +127,24 @@ impl Endpoint {
 
     /// A session for a run: its own, another's made ready, or a new one.
     pub(crate) async fn take(&self, tag: &Tag) -> Result<Taken, ConnectError> {
+        let place = match &self.places {
+            Some(places) => places.clone().acquire_owned().await.ok(),
+            None => None,
+        };
         while let Some(mut session) = self.pick(tag) {
             if session.owner == tag.owner {
-                return Ok(Taken { session, recovering: None, fresh: false });
+                return Ok(Taken { session, recovering: None, fresh: false, place });
             }
             if let Ok(Some(recovering)) = tokio::time::timeout(ANSWER, renew(&session, tag)).await {
                 session.owner = tag.owner.clone();
-                return Ok(Taken { session, recovering: Some(recovering), fresh: false });
+                return Ok(Taken { session, recovering: Some(recovering), fresh: false, place });
             }
         }
-        Ok(Taken { session: self.open(tag).await?, recovering: None, fresh: true })
+        if place.is_some() {
+            // What is idle and cannot be handed on would be one too many.
+            held(&self.idle).sessions.clear();
+        }
+        Ok(Taken { session: self.open(tag).await?, recovering: None, fresh: true, place })
     }
 
     /// A new session.
@@ -201,6 +213,7 @@ pub(crate) fn first(messages: &[SimpleQueryMessage]) -> Option<&str> {
 pub(crate) struct Lease {
     session: Option<Session>,
     permit: Option<OwnedSemaphorePermit>,
+    place: Option<OwnedSemaphorePermit>,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) fresh: bool,
     /// Whether the server is in recovery, where that was asked when the session was taken.
@@ -210,8 +223,8 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(crate) fn new(endpoint: &Arc<Endpoint>, taken: Taken, permit: Option<OwnedSemaphorePermit>) -> Self {
-        let Taken { session, recovering, fresh } = taken;
-        Self { session: Some(session), permit, endpoint: endpoint.clone(), fresh, recovering, clean: true }
+        let Taken { session, recovering, fresh, place } = taken;
+        Self { session: Some(session), permit, place, endpoint: endpoint.clone(), fresh, recovering, clean: true }
     }
 
     /// The session. From here on it is in the middle of something.
@@ -244,10 +257,10 @@ impl Drop for Lease {
             self.endpoint.put(session);
             return;
         }
-        let runtime = session.runtime.clone();
+        let (runtime, place) = (session.runtime.clone(), self.place.take());
         self.endpoint.background.spawn(&runtime, async move {
             session.discard().await;
-            drop(permit);
+            drop((permit, place));
         });
     }
 }

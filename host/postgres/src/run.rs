@@ -58,8 +58,9 @@ impl Run {
                         other => other.to_string(),
                     },
                 })?;
-                if targets.is_empty() {
-                    let locks = DatabaseLocks::new(endpoint, tag.clone(), context.clone());
+                let alone = resource.connections.is_some_and(|most| most.get() == 1);
+                if targets.is_empty() && !alone {
+                    let locks = DatabaseLocks::new(endpoint, tag.clone(), context);
                     context.offer_locks(&binding.request, Arc::new(locks));
                 }
                 targets.push((target.name.clone(), resource.clone()));

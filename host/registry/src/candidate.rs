@@ -8,8 +8,8 @@ use std::{
     path::Path,
 };
 
-use hostler_configuration::redis_only_reads;
-use hostler_manifest::{Access, Effect, Manifest, ManifestError, Request, contract, extract, imports, validate};
+use hostler_configuration::{changes, redis_only_reads};
+use hostler_manifest::{Access, Effect, Manifest, ManifestError, Mode, Request, contract, extract, imports, validate};
 use sha2::{Digest, Sha256};
 
 use crate::RegistryError;
@@ -41,6 +41,16 @@ impl fmt::Debug for Candidate {
 /// # Errors
 /// Where it is no plugin, or one that cannot be used.
 pub fn examine(bytes: Vec<u8>) -> Result<Candidate, RegistryError> {
+    let candidate = inspect(bytes)?;
+    validate(candidate.bytes())?;
+    Ok(candidate)
+}
+
+/// [`examine`] without a look at every byte of the code, for one who compiles it next: compiling looks at each too.
+///
+/// # Errors
+/// As [`examine`], except for what is wrong in the code.
+pub fn inspect(bytes: Vec<u8>) -> Result<Candidate, RegistryError> {
     let size = bytes.len() as u64;
     if size > LARGEST {
         return Err(RegistryError::TooLarge { size, limit: LARGEST });
@@ -53,9 +63,22 @@ pub fn examine(bytes: Vec<u8>) -> Result<Candidate, RegistryError> {
         },
         error => error,
     })?;
+    only_looks(&manifest)?;
     let imports = imports(&bytes, &manifest)?;
-    validate(&bytes)?;
     Ok(Candidate { digest: digest(&bytes), manifest, imports, bytes })
+}
+
+/// A plugin that says it only looks asks for nothing that changes, of a Redis server either: that takes the table of its
+/// commands, which a manifest alone does not have.
+fn only_looks(manifest: &Manifest) -> Result<(), ManifestError> {
+    let changing = |(_, request): &(&String, &Request)| manifest.plugin.mode == Mode::Check && changes(request);
+    match manifest.requests.iter().find(changing) {
+        None => Ok(()),
+        Some((name, _)) => Err(ManifestError::Value {
+            key: format!("requests.{name}"),
+            problem: "asks to change something, and plugin.mode is \"check\"; write mode = \"apply\"".into(),
+        }),
+    }
 }
 
 /// [`examine`], for a file. A link leads to the file that is meant; anything but a regular file is refused unread.
@@ -63,7 +86,15 @@ pub fn examine(bytes: Vec<u8>) -> Result<Candidate, RegistryError> {
 /// # Errors
 /// Where it cannot be read, or is no plugin, or one that cannot be used.
 pub fn examine_file(path: &Path) -> Result<Candidate, RegistryError> {
-    examine(read(path)?)
+    examine(read(path)?).map_err(|error| error.of(path))
+}
+
+/// [`inspect`], for a file.
+///
+/// # Errors
+/// As [`examine_file`], except for what is wrong in the code.
+pub fn inspect_file(path: &Path) -> Result<Candidate, RegistryError> {
+    inspect(read(path)?).map_err(|error| error.of(path))
 }
 
 /// Reads a regular file, if it is not too large.

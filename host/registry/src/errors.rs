@@ -1,6 +1,9 @@
 //! Why a plugin cannot be installed, read or removed.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use hostler_manifest::ManifestError;
 use semver::Version;
@@ -12,6 +15,15 @@ pub enum RegistryError {
     /// The file is not a plugin, or its manifest does not hold.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The same, of a file whose name is known: of a directory, an operator has to be told which.
+    #[error("{path}: {error}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        error: ManifestError,
+    },
     /// The file is too large to be a plugin.
     #[error("the file has {size} bytes, and a plugin has at most {limit}")]
     TooLarge {
@@ -162,10 +174,16 @@ pub enum RegistryError {
 impl RegistryError {
     /// Whether the file makes no claim to be a plugin: it is something else, and not a plugin that is wrong.
     pub fn is_no_plugin(&self) -> bool {
-        matches!(
-            self,
-            Self::Manifest(ManifestError::NotWebAssembly(_) | ManifestError::CoreModule | ManifestError::Missing)
-        )
+        let (Self::Manifest(error) | Self::File { error, .. }) = self else { return false };
+        matches!(error, ManifestError::NotWebAssembly(_) | ManifestError::CoreModule | ManifestError::Missing)
+    }
+
+    /// The error with the file that it is about.
+    pub(crate) fn of(self, path: &Path) -> Self {
+        match self {
+            Self::Manifest(error) => Self::File { path: path.to_owned(), error },
+            other => other,
+        }
     }
 }
 

@@ -46,6 +46,20 @@ fn what_is_no_plugin_says_what_it_is() {
 }
 
 #[test]
+fn a_plugin_that_only_looks_asks_for_no_command_that_changes() {
+    let request = |words: &str| format!("[requests.server]\nkind = \"redis\"\nreason = \"see\"\nallow = [{words}]\n");
+    let made = |mode, words| component(&[], CONTRACT, Some(&manifest("looker", "1.0.0", mode, &request(words))), "");
+    for words in ["\"+info\", \"+scan\", \"~*\"", "\"+expire\", \"read-only\"", "\"+@read\", \"%R~*\""] {
+        examine(made("check", words)).unwrap_or_else(|error| panic!("{words}: {error}"));
+    }
+    for words in ["\"+info\", \"+expire\", \"~*\"", "\"+@write\"", "\"+nobody.knows\""] {
+        let error = examine(made("check", words)).expect_err("it would change something").to_string();
+        assert!(error.contains("requests.server") && error.contains("mode = \"apply\""), "{words}: {error}");
+        examine(made("apply", words)).unwrap_or_else(|error| panic!("{words}: {error}"));
+    }
+}
+
+#[test]
 fn damaged_code_is_noticed_before_it_is_installed() {
     let mut bytes = plugin("looker", "1.0.0", "");
     // A core module whose body is nonsense, as a section of the component.

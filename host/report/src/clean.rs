@@ -72,8 +72,8 @@ fn is_break(letter: char) -> bool {
     matches!(letter, '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// The letters without a terminal's escape sequences, and without the marks that turn the direction of text, which make
-/// a line read as what it is not.
+/// The letters without a terminal's escape sequences, without the marks that turn the direction of text, which make a
+/// line read as what it is not, and without the two that are no letters, which XML cannot carry.
 fn plain(text: &str) -> impl Iterator<Item = char> {
     let mut rest = text;
     let letters = std::iter::from_fn(move || {
@@ -89,6 +89,7 @@ fn plain(text: &str) -> impl Iterator<Item = char> {
     });
     letters.filter(|letter| {
         !matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            && !matches!(letter, '\u{fffe}' | '\u{ffff}')
     })
 }
 
@@ -145,6 +146,7 @@ mod tests {
             ("\x1bé", "é"),
             ("ok\u{202e}lacitirc", "oklacitirc"),
             ("a\u{2028}b\u{7f}", "a b "),
+            ("a\u{fffe}b\u{ffff}", "ab"),
         ] {
             assert_eq!(line(given), kept, "{given:?}");
         }

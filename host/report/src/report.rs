@@ -14,6 +14,10 @@ use crate::{
     keep::{EACH, Room},
 };
 
+/// Under these names the host itself tells of a task, where metrics are printed for Prometheus. A plugin's figure of that
+/// name would stand in the verdict's place.
+const OWN: [&str; 4] = ["task_verdict", "task_worked", "task_duration_seconds", "task_started_timestamp_seconds"];
+
 /// Links `report`.
 pub struct ReportCapability;
 
@@ -124,6 +128,10 @@ impl ReportRun {
             wrong("has no name, and was dropped");
             return None;
         }
+        if OWN.contains(&name.as_str()) {
+            wrong("has a name of the host's own, and was dropped");
+            return None;
+        }
         if !metric.value.is_finite() {
             wrong("is not a number, and was dropped");
             return None;
@@ -195,6 +203,7 @@ mod tests {
             report.add_metric(metric("broken", value)).expect("taken");
         }
         report.add_metric(metric("", 1.0)).expect("taken");
+        report.add_metric(metric("task verdict", 0.0)).expect("taken");
         let kept = reported(&task);
         assert_eq!((kept.findings[0].summary.as_str(), kept.findings[0].detail.as_deref()), ("a b", Some("a\nb")));
         let [lag] = kept.metrics.as_slice() else { panic!("{:?}", kept.metrics) };
@@ -202,7 +211,8 @@ mod tests {
         assert_eq!(lag.labels, [("a_b".to_owned(), "x ".to_owned()), ("c".to_owned(), String::new())]);
         assert_eq!((lag.warning.as_deref(), lag.critical.as_deref()), (Some("~:10"), None));
         let (troubles, _) = task.run.troubles_and_notes();
-        for words in ["broken is not a number", "has no name", "lag_seconds has an alert range that is none"] {
+        let own = "task_verdict has a name of the host's own";
+        for words in ["broken is not a number", "has no name", own, "lag_seconds has an alert range that is none"] {
             assert!(troubles.iter().any(|trouble| trouble.contains(words)), "{words}: {troubles:?}");
         }
     }

@@ -16,8 +16,13 @@ use crate::{CodeCache, Prepared, RuntimeError};
 /// How often the epoch moves: the grain in which processor time is counted.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
+/// The most runs that have an instance at a time.
+const MOST_PARALLEL: usize = 64;
+
 /// Makes plugins ready and runs them.
 pub struct Runtime {
+    /// One permit a run that has an instance: what does not fit into the pool waits instead of failing.
+    pub(crate) places: tokio::sync::Semaphore,
     pub(crate) engine: Engine,
     pub(crate) capabilities: Vec<Arc<dyn Capability>>,
     pub(crate) scratch: std::path::PathBuf,
@@ -26,7 +31,8 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// A runtime that links these capabilities. `cache` keeps compiled code, `scratch` the runs' empty directories.
+    /// A runtime that links these capabilities. `cache` keeps compiled code, `scratch` the runs' empty directories;
+    /// at most `parallel` runs have an instance at a time, and further ones wait.
     ///
     /// # Errors
     /// Where the engine cannot be set up on this machine.
@@ -34,10 +40,14 @@ impl Runtime {
         capabilities: Vec<Arc<dyn Capability>>,
         cache: Option<CodeCache>,
         scratch: &Path,
+        parallel: usize,
     ) -> Result<Self, RuntimeError> {
-        let engine = Engine::new(&configuration()).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
+        let parallel = parallel.clamp(1, MOST_PARALLEL);
+        let engine = Engine::new(&configuration(u32::try_from(parallel).unwrap_or(1)))
+            .map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
         start_ticking(&engine)?;
-        Ok(Self { engine, capabilities, scratch: scratch.into(), cache, prepared: Mutex::default() })
+        let places = tokio::sync::Semaphore::new(parallel);
+        Ok(Self { places, engine, capabilities, scratch: scratch.into(), cache, prepared: Mutex::default() })
     }
 
     /// Makes a plugin ready: compiled, linked to what it requests and to nothing else. Kept by digest.
@@ -71,19 +81,26 @@ impl Runtime {
     }
 }
 
-fn configuration() -> Config {
+/// The pool is as large as the runs that are side by side need it: each stack and memory in it costs a system call when
+/// the engine starts, and most commands run one plugin.
+fn configuration(parallel: u32) -> Config {
     let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(64)
-        .total_core_instances(512)
-        .total_memories(128)
-        .total_tables(512)
-        .total_stacks(256)
+    pool.total_component_instances(parallel)
+        .total_core_instances(64 * parallel)
+        .max_core_instances_per_component(64)
+        .total_memories(4 * parallel)
+        .max_memories_per_component(4)
+        .total_tables(32 * parallel)
+        .max_tables_per_component(32)
+        .total_stacks(8 * parallel)
         .max_memory_size(1 << 32)
-        .max_unused_warm_slots(8);
+        .max_unused_warm_slots(parallel);
     let mut configuration = Config::new();
     configuration
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
+        // A trap is told by its cause: places in the plugin's code would double the size of what is compiled.
+        .generate_address_map(false)
         .wasm_component_model_async(true);
     configuration
 }

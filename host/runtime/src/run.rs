@@ -16,6 +16,9 @@ use crate::{Prepared, RunFailure, Runtime, engine::TICK, wasi};
 /// How long a plugin has after it was interrupted, to end between two steps of a change.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How often it is asked whether a run past its window was interrupted too.
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// How a run ended. What it reported and planned is in its context.
 #[derive(Debug)]
 pub struct RunOutcome {
@@ -48,11 +51,12 @@ impl Runtime {
         ticks: &Arc<AtomicU64>,
         memory_bytes: &mut u64,
     ) -> Result<String, RunFailure> {
-        let scratch = tempfile::Builder::new().prefix("run-").tempdir_in(&self.scratch);
-        if let Err(error) = &scratch {
+        let _place = self.places.acquire().await;
+        let scratch = prepared.uses_files.then(|| tempfile::Builder::new().prefix("run-").tempdir_in(&self.scratch));
+        if let Some(Err(error)) = &scratch {
             context.note(format!("the run has no scratch directory: {error}"));
         }
-        let wasi = wasi::context(context, scratch.as_ref().ok().map(tempfile::TempDir::path));
+        let wasi = wasi::context(context, scratch.as_ref().and_then(|made| Some(made.as_ref().ok()?.path())));
         let mut state = RunState::new(context.clone(), wasi);
         for capability in &prepared.capabilities {
             state.insert(capability.prepare(bindings, context)?);
@@ -66,6 +70,10 @@ impl Runtime {
         };
         *memory_bytes = store.data().memory.used();
         let limits = &context.limits;
+        if ended.is_ok() && store.data().memory.refused {
+            // It went on without what it was refused, and what it says may lack that part.
+            context.over("memory_bytes");
+        }
         ended.map_err(|failure| match failure {
             RunFailure::Trap(_) if store.data().memory.refused => RunFailure::Memory(limits.memory_bytes),
             RunFailure::Trap(_) if spent(ticks, limits.cpu_seconds) => RunFailure::ProcessorTime(limits.cpu_seconds),
@@ -86,7 +94,18 @@ async fn call(
         .await
         .and_then(|result| result)
         .map_err(trap)?;
-    ended.map_err(|message| RunFailure::Task(printable(&message)))
+    ended.map(|sentence| in_a_line(&sentence, context)).map_err(|message| RunFailure::Task(printable(&message)))
+}
+
+/// What a plugin sums itself up with. What is no line of text is nonsense, and so may be the rest that it says.
+fn in_a_line(sentence: &str, context: &RunContext) -> String {
+    let line = printable(sentence.trim());
+    if line.trim().is_empty() {
+        context.trouble("the plugin ended without the line that sums its work up".into());
+    } else if line != sentence.trim() {
+        context.trouble("what the plugin ended with was no line of text, or too long for one, and was cut".into());
+    }
+    line
 }
 
 /// Ends when the run has to end, whatever its plugin does.
@@ -94,7 +113,8 @@ async fn outer_end(context: &Arc<RunContext>) -> RunFailure {
     let asked_to_stop = async {
         loop {
             match context.stop.wait().await {
-                StopReason::WindowClosed => std::future::pending::<()>().await,
+                // That is asked and not enforced: a change is not broken off. An interruption may still come.
+                StopReason::WindowClosed => tokio::time::sleep(AGAIN).await,
                 reason => {
                     tokio::time::sleep(GRACE).await;
                     return reason;
@@ -133,7 +153,11 @@ fn trap(error: wasmtime::Error) -> RunFailure {
     RunFailure::Trap(printable(cause.lines().next().unwrap_or_default()))
 }
 
-/// What a plugin says is printed on a terminal: no control characters, and not without end.
+/// What a plugin says is printed on a terminal: no control characters, none that reorder text, and not without end.
 fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(2000).collect()
+    let steers = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|letter| if steers(letter) { ' ' } else { letter }).take(2000).collect()
 }

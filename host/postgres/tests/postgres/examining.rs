@@ -61,6 +61,19 @@ async fn an_owner_needs_no_role_that_the_release_does_not_have() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sequences_that_cannot_be_read_come_with_their_remedy() {
+    let server = Server::start();
+    let administrator = server.administrator().await;
+    let setup = "CREATE SCHEMA \"Odd one\"; CREATE SEQUENCE \"Odd one\".first; CREATE SEQUENCE public.second; \
+                 GRANT USAGE ON SEQUENCE public.second TO hostler";
+    administrator.batch_execute(setup).await.expect("it is made");
+    let found = lacks(&server, "hostler", &["sequences"]).await;
+    assert!(found[0].problem.contains("\"Odd one\".first"), "{found:?}");
+    administrator.batch_execute(&found[0].remedy).await.expect("the remedy is SQL");
+    assert_eq!(lacks(&server, "hostler", &["sequences"]).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_not_there_is_an_error_of_its_own() {
     let found = examine("main", &resource("host=/nowhere user=u"), &[], &Environment::default()).await;
     assert!(matches!(found, Err(ConnectError::Unreachable { .. })), "{found:?}");

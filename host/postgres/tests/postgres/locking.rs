@@ -1,6 +1,6 @@
 //! Locks on the server, against other runs and other hosts.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hostler_capability::{Error, Mode};
 use hostler_policy::sql::PostgresGrant;
@@ -87,4 +87,42 @@ async fn a_lock_that_was_lost_is_told_to_the_operator() {
     drop(held);
     let (troubles, _) = run.context.troubles_and_notes();
     assert_eq!(troubles, ["the lock \"nightly\" on postgres.main was lost before the run ended"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_over_keeps_nothing_alive() {
+    let server = Server::start();
+    let administrator = server.administrator().await;
+    let capability = capability();
+    let run = fixture(&capability, &server, "run-1");
+    let context = Arc::downgrade(&run.context);
+    assert_same!(ask(&*run.open().await, "SELECT 1").await, Ok(vec!["1".into()]));
+    capability.settle(Duration::from_secs(5)).await;
+    drop((run, capability));
+    assert_eq!(context.strong_count(), 0, "the run is gone");
+    for _ in 0..100 {
+        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'hostler %'";
+        if administrator.query_one(sessions, &[]).await.expect("it is read").get::<_, i64>(0) == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("a session outlives its host");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_one_session_is_all_there_is_a_lock_takes_none() {
+    let server = Server::start();
+    let administrator = server.administrator().await;
+    let capability = capability();
+    let mut resource = server.resource();
+    resource.connections = std::num::NonZeroU32::new(1);
+    let fixture = |id| Fixture::named(&capability, resource.clone(), PostgresGrant::default(), Mode::Apply, id);
+    let (first, second) = (fixture("run-1"), fixture("run-2"));
+    assert!(first.context.server_locks("database").is_none(), "the lock is the host's own");
+    for run in [&first, &second, &first] {
+        assert_same!(ask(&*run.open().await, "SELECT 1").await, Ok(vec!["1".into()]));
+        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'hostler %'";
+        assert_eq!(administrator.query_one(sessions, &[]).await.expect("it is read").get::<_, i64>(0), 1);
+    }
 }

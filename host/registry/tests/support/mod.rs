@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use hostler_manifest::{CONTRACT, SECTION};
+use hostler_configuration::changes;
+use hostler_manifest::{CONTRACT, Manifest, SECTION};
 use hostler_registry::{Candidate, examine};
 use wasm_encoder::{ComponentBuilder, ComponentExportKind, ComponentTypeRef, CustomSection, InstanceType};
 
@@ -33,11 +34,8 @@ pub fn component(imports: &[&str], contract: &str, manifest: Option<&str>, paddi
 
 /// A plugin's bytes.
 pub fn plugin(name: &str, version: &str, requests: &str) -> Vec<u8> {
-    let mode = if requests.contains("VACUUM") || requests.contains("POST") || requests.contains("\"write\"") {
-        "apply"
-    } else {
-        "check"
-    };
+    let whole = Manifest::parse(&manifest(name, version, "apply", requests)).unwrap_or_else(|error| panic!("{error}"));
+    let mode = if whole.requests.values().any(changes) { "apply" } else { "check" };
     component(&[], CONTRACT, Some(&manifest(name, version, mode, requests)), "")
 }
 

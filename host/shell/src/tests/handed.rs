@@ -107,7 +107,7 @@ async fn psql_and_pg_dump_are_handed_a_database() {
     let password = secret(private.path(), "s3:cr\\et");
     let sockets = server.1.as_ref().expect("its directory").path().display().to_string();
     let database = |dsn: String| {
-        Resource::Postgres(PostgresResource { dsn, password_file: Some(password.clone()), service_file: None })
+        Resource::Postgres(PostgresResource { dsn, password_file: Some(password.clone()), ..Default::default() })
     };
     let over_tcp = format!("host=127.0.0.1 port={port} user=owner dbname=postgres");
     let over_socket = format!("postgresql://owner@/postgres?host={sockets}&port={port}");
