@@ -1,10 +1,13 @@
 //! The command line's words.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::format::Format;
+
+/// Where the configuration is, where nobody says otherwise.
+pub const DEFAULT_CONFIG: &str = "/etc/hostler/hostler.toml";
 
 /// Runs maintenance tasks that nobody has to trust.
 #[derive(Debug, Parser)]
@@ -16,7 +19,7 @@ pub struct Arguments {
         global = true,
         env = "HOSTLER_CONFIG",
         value_name = "FILE",
-        default_value = "/etc/hostler/hostler.toml"
+        default_value = DEFAULT_CONFIG
     )]
     pub config: PathBuf,
     /// Says more on standard error; twice, everything.
@@ -65,15 +68,28 @@ pub enum Command {
     /// Holds every installed file against the lock.
     Verify,
     /// Says what a task or procedure would change, and changes nothing.
-    Plan(RunArguments),
+    Plan {
+        /// What and how.
+        #[command(flatten)]
+        arguments: RunArguments,
+        /// Writes the plan to a file too, for `hostler run NAME --approved FILE`.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// How long the file holds, such as 12h or 30d.
+        #[arg(long, value_name = "TIME", default_value = "7d", requires = "out", value_parser = time)]
+        valid_for: Duration,
+    },
     /// Runs a task or procedure.
     Run {
         /// What and how.
         #[command(flatten)]
         arguments: RunArguments,
-        /// Holds the run to an approved plan: the identifier of the run of `hostler plan`.
-        #[arg(long, value_name = "RUN")]
+        /// Holds the run to an approved plan: a run of `hostler plan`, which stands for all tasks of its procedure.
+        #[arg(long, value_name = "RUN", conflicts_with = "approved")]
         plan: Option<String>,
+        /// Holds the run to an approved plan: the file that `hostler plan NAME --out FILE` wrote.
+        #[arg(long, value_name = "FILE")]
+        approved: Option<PathBuf>,
         /// How the exit code is chosen.
         #[arg(long, default_value = "verdict")]
         exit: ExitBy,
@@ -82,17 +98,20 @@ pub enum Command {
     Check(CheckArguments),
     /// Tries every resource and every bound privilege, and says the remedy.
     Doctor {
-        /// Only this task.
+        /// Only this task or procedure.
         task: Option<String>,
     },
     /// Prints the least PostgreSQL role and Redis user that the tasks need.
-    Roles,
+    Roles {
+        /// Only this resource, such as `postgres.main`: then a server takes what is printed as it is.
+        resource: Option<String>,
+    },
     /// Lists earlier runs, or shows one.
     History {
-        /// A run's identifier or its beginning, or a task's name.
+        /// A run's identifier or its beginning, to see it whole; or the name of a task or procedure, to list its runs.
         run: Option<String>,
         /// How many are listed.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
         /// How it is printed.
         #[arg(long, default_value = "text")]
@@ -144,6 +163,14 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// A time as the configuration writes it: `90s`, `12h`, `30d`.
+fn time(text: &str) -> Result<Duration, String> {
+    let seconds = hostler_manifest::seconds(text).filter(|seconds| *seconds >= 1.0);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or("write a time such as 12h or 30d".into())
 }
 
 /// What to run, and how it is printed.

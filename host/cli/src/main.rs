@@ -48,7 +48,9 @@ fn code_of(error: &anyhow::Error) -> u8 {
     }
     match error.downcast_ref::<ServiceError>() {
         Some(ServiceError::Configuration(_) | ServiceError::Binding(_)) => exit::CONFIGURATION,
-        Some(ServiceError::UnknownName { .. } | ServiceError::NoPlan(_)) => exit::USAGE,
+        Some(ServiceError::UnknownName { .. } | ServiceError::UnknownResource { .. } | ServiceError::NoPlan(_)) => {
+            exit::USAGE
+        }
         _ => exit::UNAVAILABLE,
     }
 }

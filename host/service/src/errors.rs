@@ -10,10 +10,10 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ServiceError {
     /// The configuration is wrong.
-    #[error("{0}")]
+    #[error(transparent)]
     Configuration(#[from] ConfigurationErrors),
     /// A task does not fit its plugin.
-    #[error("{0}")]
+    #[error(transparent)]
     Binding(#[from] BindingErrors),
     /// The state directory cannot be used.
     #[error(transparent)]
@@ -34,6 +34,16 @@ pub enum ServiceError {
         /// What there is.
         known: Vec<String>,
     },
+    /// No resource has that name.
+    #[error("there is no resource {name}{}", hint(meant.as_deref(), known))]
+    UnknownResource {
+        /// The name given.
+        name: String,
+        /// The name that is nearest.
+        meant: Option<String>,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// The run that was named is no plan.
     #[error("{0}")]
     NoPlan(String),
@@ -47,5 +57,21 @@ fn hint(meant: Option<&str>, known: &[String]) -> String {
         (Some(meant), _) => format!("; did you mean {meant}?"),
         (None, []) => "; the configuration has none".into(),
         (None, known) => format!("; there are {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_once() {
+        let wrong = ConfigurationErrors(vec![]);
+        for error in [ServiceError::from(wrong), BindingErrors(vec![]).into(), ServiceError::NoPlan("x".into())] {
+            assert!(
+                std::error::Error::source(&error).is_none(),
+                "a source of the same words is printed again: {error:?}"
+            );
+        }
     }
 }

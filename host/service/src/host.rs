@@ -1,18 +1,18 @@
 //! The host that an operator's command works with.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use hostler_capability::{ApprovedPlan, HistoryReader, Limits, Plan, RunContext, ScheduledRun};
 use hostler_configuration::{
     Configuration, LimitsConfiguration, ProcedureConfiguration, TaskConfiguration, Window, bind,
 };
 use hostler_manifest::{Manifest, did_you_mean};
-use hostler_record::{Record, RecordError, RunEnd, RunStart, Scheduler};
+use hostler_record::{KeptRun, Record, RecordError, RunEnd, RunFilter, RunStart, Scheduler};
 use hostler_registry::Registry;
 use hostler_runtime::{CodeCache, Runtime};
 use jiff::Timestamp;
 
-use crate::{Job, ServiceError, TaskOutcome, capabilities::Capabilities, clock};
+use crate::{Approval, Basis, Job, ServiceError, TaskOutcome, VALID_FOR, capabilities::Capabilities, clock};
 
 /// Configuration, registry, record and runtime together.
 pub struct Host {
@@ -46,7 +46,9 @@ impl Host {
         let cache = CodeCache::open(&host.cache)?;
         let registry = Registry::open(&host.registry)?;
         let capabilities = Capabilities::new(&configuration);
-        let runtime = Runtime::new(capabilities.all.clone(), Some(cache), &record.scratch())?;
+        let procedures = configuration.procedures.values().filter_map(|procedure| procedure.parallel);
+        let parallel = procedures.fold(host.parallel, usize::max);
+        let runtime = Runtime::new(capabilities.all.clone(), Some(cache), &record.scratch(), parallel)?;
         let history = record.history().reader(scheduler(&configuration));
         Ok(Self { registry, record, runtime, capabilities, history, configuration })
     }
@@ -107,23 +109,54 @@ impl Host {
         if let Some(timeout) = task.timeout {
             limits.wall_seconds = timeout.as_secs().max(1);
         }
-        let settings = settings.to_string();
-        Ok(Job { task: task.name.clone(), manifest, digest, prepared, bindings, settings, limits, window: task.window })
+        let basis = Basis::of(&digest, &manifest, &settings, &bindings);
+        let (settings, window) = (settings.to_string(), task.window);
+        Ok(Job { task: task.name.clone(), manifest, digest, prepared, bindings, settings, basis, limits, window })
     }
 
-    /// The plans of a run of `hostler plan`, by task: that run's own, and those of its procedure's other tasks.
+    /// The plan that a run of `hostler plan` belongs to: of its own task, and of the other tasks of its procedure.
     ///
     /// # Errors
-    /// Where there is no such run, or it was no plan.
-    pub fn approved(&self, run: &str) -> Result<BTreeMap<String, Plan>, ServiceError> {
+    /// Where there is no such run, it was no plan, or its time is over.
+    pub fn approved(&self, run: &str) -> Result<Approval, ServiceError> {
         let kept = self.record.history().run(run)?;
         let no_plan = |why: &str| ServiceError::NoPlan(format!("the run {} {why}; `hostler plan` makes one", kept.id));
         if kept.mode != "check" {
             return Err(no_plan("was no plan: it applied"));
         }
-        let document = kept.document.as_deref().ok_or_else(|| no_plan("did not end"))?;
-        let outcome: TaskOutcome = serde_json::from_str(document).map_err(|_| no_plan("cannot be read"))?;
-        Ok(BTreeMap::from([(outcome.task, outcome.plan)]))
+        let outcome = outcome_of(&kept).ok_or_else(|| no_plan("did not end, or cannot be read"))?;
+        let mut outcomes = self.of_the_same_command(&kept, &outcome)?;
+        outcomes.push(outcome);
+        if outcomes.iter().all(|outcome| outcome.basis.is_none()) {
+            return Err(ServiceError::NoPlan(format!(
+                "the run {} is of a task that only looks, and needs no plan: run it without one",
+                kept.id
+            )));
+        }
+        let name = kept.procedure.as_deref().unwrap_or(&kept.task);
+        Approval::of_tasks(name, &outcomes, VALID_FOR).in_time(clock::now_ms())
+    }
+
+    /// The other tasks' runs of the command that a run belongs to.
+    fn of_the_same_command(&self, run: &KeptRun, outcome: &TaskOutcome) -> Result<Vec<TaskOutcome>, ServiceError> {
+        let Some(procedure) = run.procedure.clone().filter(|_| !outcome.invocation.is_empty()) else {
+            return Ok(vec![]);
+        };
+        let history = self.record.history();
+        let listed = history.runs(&RunFilter { name: Some(procedure), limit: u32::MAX })?;
+        // Identifiers begin with their time, and a command is named before its first run.
+        let candidates = listed.iter().filter(|other| {
+            other.id != run.id
+                && other.mode == "check"
+                && other.procedure == run.procedure
+                && other.id.get(..TIME) >= outcome.invocation.get(..TIME)
+        });
+        let mut outcomes = Vec::new();
+        for other in candidates {
+            let other = outcome_of(&history.run(&other.id)?);
+            outcomes.extend(other.filter(|other| other.invocation == outcome.invocation));
+        }
+        Ok(outcomes)
     }
 
     /// Waits for what goes on after runs have ended. A host that is about to exit calls it.
@@ -182,6 +215,13 @@ impl Host {
     pub(crate) fn held_to(plan: Option<&Plan>) -> Option<ApprovedPlan> {
         plan.map(ApprovedPlan::new)
     }
+}
+
+/// How many letters of an identifier are its time.
+const TIME: usize = "20261123T224856".len();
+
+fn outcome_of(kept: &KeptRun) -> Option<TaskOutcome> {
+    serde_json::from_str(kept.document.as_deref()?).ok()
 }
 
 /// The host's own limits, with what a task sets.

@@ -6,6 +6,8 @@ use hostler_capability::{Binding, Grant, Limits, Resource};
 use hostler_manifest::{Manifest, Mode};
 use hostler_runtime::Prepared;
 
+use crate::Basis;
+
 /// Everything about a task that is known before it runs.
 pub struct Job {
     /// The task's name; for a plugin that is not installed, the plugin's.
@@ -20,6 +22,8 @@ pub struct Job {
     pub bindings: Vec<Binding>,
     /// Its settings, a JSON object.
     pub settings: String,
+    /// What a plan of it is made from.
+    pub basis: Basis,
     /// What it may use.
     pub limits: Limits,
     /// When it may change something.

@@ -3,6 +3,7 @@
 //! The host that an operator's command works with. It knows configuration, registry, record and runtime, and lets
 //! none of them know another.
 
+mod approval;
 mod capabilities;
 mod clock;
 mod doctor;
@@ -15,6 +16,7 @@ mod procedure;
 mod roles;
 mod run;
 
+pub use approval::{Approval, ApprovedTask, Basis, RequestBasis, VALID_FOR};
 pub use doctor::Examined;
 pub use errors::ServiceError;
 pub use host::{Host, Named, open};

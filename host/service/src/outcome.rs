@@ -3,6 +3,8 @@
 use hostler_capability::{Plan, Reported, Severity};
 use serde::{Deserialize, Serialize};
 
+use crate::Basis;
+
 /// How far a task came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -60,6 +62,12 @@ pub struct TaskOutcome {
     pub reported: Reported,
     /// Effects, planned or applied.
     pub plan: Plan,
+    /// The command that it belongs to: what the runs of one `hostler plan` have in common. Empty in older histories.
+    #[serde(default)]
+    pub invocation: String,
+    /// What its plan was made from, where it is one that may be approved.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub basis: Option<Basis>,
 }
 
 impl TaskOutcome {

@@ -4,9 +4,37 @@ use std::{sync::Arc, time::Instant};
 
 use tokio::task::JoinSet;
 
-use crate::{Host, Job, Outcome, RunOptions, TaskOutcome, order::Order};
+use crate::{Host, Job, Named, Outcome, RunOptions, ServiceError, TaskOutcome, order::Order};
 
 impl Host {
+    /// Runs a task or a procedure by its name, with the procedure's own window and time zone.
+    ///
+    /// # Errors
+    /// Where there is none of that name, or a task alone cannot be made ready; in a procedure the others go on.
+    pub async fn run_named(self: &Arc<Self>, name: &str, mut options: RunOptions) -> Result<Outcome, ServiceError> {
+        let (tasks, parallel) = match self.named(name)? {
+            Named::Task(task) => {
+                options.time_zone = self.configuration.host.time_zone.clone();
+                (vec![task], 1)
+            }
+            Named::Procedure(procedure, tasks) => {
+                options.procedure = Some(procedure.name.clone());
+                options.window = procedure.window;
+                options.time_zone = procedure.time_zone.clone();
+                (tasks, procedure.parallel.unwrap_or(self.configuration.host.parallel))
+            }
+        };
+        let mut jobs = Vec::new();
+        for task in tasks {
+            jobs.push(match self.job(task) {
+                Ok(job) => Ok(Arc::new(job)),
+                Err(error) if options.procedure.is_none() => return Err(error),
+                Err(error) => Err(self.unready(task, &options, &error)),
+            });
+        }
+        Ok(self.run_all(name, jobs, &options, parallel).await)
+    }
+
     /// Runs jobs, at most `parallel` at a time. One's failure does not stop the others; a request to stop keeps those
     /// that have not started from starting.
     pub async fn run_all(

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use hostler_capability::{Mode, Plan, Progress, Reported, RunContext, RunInfo, RunParts, Severity, Stop, StopReason};
+use hostler_capability::{
+    LockError, Mode, Plan, Progress, Reported, RunContext, RunInfo, RunParts, Severity, Stop, StopReason,
+};
 use hostler_configuration::TaskConfiguration;
 use hostler_runtime::{RunFailure, RunOutcome};
 use jiff::Timestamp;
 
-use crate::{Course, Host, Job, ServiceError, TaskOutcome, clock};
+use crate::{Approval, Course, Host, Job, ServiceError, TaskOutcome, clock};
 
 /// Told of a task's progress: its name, done, total, and a message.
 pub type TellProgress = dyn Fn(&str, u64, Option<u64>, &str) + Send + Sync;
@@ -27,8 +29,10 @@ pub struct RunOptions {
     pub window: Option<hostler_configuration::Window>,
     /// The zone in which windows are kept.
     pub time_zone: jiff::tz::TimeZone,
-    /// The plan that the runs are held to, by task.
-    pub approved: Option<Arc<std::collections::BTreeMap<String, Plan>>>,
+    /// The plan that the runs are held to.
+    pub approved: Option<Arc<Approval>>,
+    /// What the runs of this command have in common.
+    pub invocation: String,
     /// Asks the runs to stop.
     pub stop: Stop,
     /// Told of a task's progress.
@@ -47,6 +51,7 @@ impl RunOptions {
             window: None,
             time_zone: jiff::tz::TimeZone::UTC,
             approved: None,
+            invocation: clock::run_id(Timestamp::now()),
             stop: Stop::default(),
             progress: None,
             ended: None,
@@ -63,21 +68,20 @@ impl Host {
             Ok(closes) => closes,
             Err(reason) => return self.not_started(job, options, &reason),
         };
-        let _lock = if options.mode == Mode::Apply {
-            match self.record.locks().acquire(&job.lock()) {
-                Ok(lock) => Some(lock),
-                Err(error) => {
-                    return self.not_started(job, options, &format!("another run of it is under way: {error}"));
-                }
-            }
-        } else {
-            None
-        };
         let approved = match Self::plan_of(job, options, applies) {
             Ok(approved) => approved,
             Err(reason) => return self.not_started(job, options, &reason),
         };
-        let context = self.context(job, options, now, closes, approved);
+        let run_id = clock::run_id(now);
+        let _lock = if options.mode == Mode::Apply {
+            match self.record.locks_of(&run_id, &job.task).acquire(&job.lock()) {
+                Ok(lock) => Some(lock),
+                Err(error) => return self.not_started(job, options, &no_lock(&job.lock(), &error)),
+            }
+        } else {
+            None
+        };
+        let context = self.context(job, options, run_id, now, closes, approved);
         if let Err(error) = self.begin(job, &context) {
             return self.not_started(job, options, &format!("the run cannot be recorded: {error}"));
         }
@@ -86,7 +90,7 @@ impl Host {
         if let Some(closing) = closing {
             closing.abort();
         }
-        let mut outcome = outcome(job, &context, &ended);
+        let mut outcome = outcome(job, options, &context, &ended);
         if let Err(error) = self.end(&outcome) {
             outcome.troubles.push(format!("the run could not be recorded: {error}"));
             outcome.verdict = outcome.verdict.max(Severity::Unknown);
@@ -112,6 +116,8 @@ impl Host {
             notes: vec![],
             reported: Reported::default(),
             plan: Plan::default(),
+            invocation: options.invocation.clone(),
+            basis: None,
         }
     }
 
@@ -132,6 +138,8 @@ impl Host {
             notes: vec![],
             reported: Reported::default(),
             plan: Plan::default(),
+            invocation: options.invocation.clone(),
+            basis: None,
         }
     }
 
@@ -160,19 +168,14 @@ impl Host {
     }
 
     fn plan_of(job: &Job, options: &RunOptions, applies: bool) -> Result<Option<Plan>, String> {
-        match &options.approved {
-            Some(plans) if applies => match plans.get(&job.task) {
-                Some(plan) => Ok(Some(plan.clone())),
-                None => Err("the approved plan does not have this task".into()),
-            },
-            _ => Ok(None),
-        }
+        options.approved.as_ref().filter(|_| applies).map(|approval| approval.plan_of(job)).transpose()
     }
 
     fn context(
         &self,
         job: &Job,
         options: &RunOptions,
+        run_id: String,
         now: Timestamp,
         closes: Option<Timestamp>,
         approved: Option<Plan>,
@@ -186,8 +189,9 @@ impl Host {
             Box::new(move |done, total, message| tell(&task, done, total, message))
         });
         RunContext::new(RunParts {
+            locks: self.record.locks_of(&run_id, &job.task),
             info: RunInfo {
-                run_id: clock::run_id(now),
+                run_id,
                 task: job.task.clone(),
                 procedure: options.procedure.clone(),
                 plugin: job.manifest.plugin.name.clone(),
@@ -202,7 +206,6 @@ impl Host {
             stop: options.stop.child(),
             audit: self.record.audit(),
             state: self.record.state(&job.task, options.keep_state),
-            locks: self.record.locks(),
             history: self.history.clone(),
             settings: job.settings.clone(),
             progress,
@@ -217,7 +220,17 @@ async fn close(stop: Stop, at: Timestamp) {
     stop.request(StopReason::WindowClosed);
 }
 
-fn outcome(job: &Job, context: &Arc<RunContext>, ended: &RunOutcome) -> TaskOutcome {
+/// Why the lock was not had: by whom it is held, or what the system says.
+fn no_lock(lock: &str, error: &LockError) -> String {
+    match error {
+        LockError::Held(holder) => {
+            format!("the lock {lock:?} is held by {holder}; run it again when that one has ended")
+        }
+        LockError::Store(problem) => format!("its lock cannot be taken: {problem}"),
+    }
+}
+
+fn outcome(job: &Job, options: &RunOptions, context: &Arc<RunContext>, ended: &RunOutcome) -> TaskOutcome {
     let reported = context.reported(|reported| reported.clone());
     let (troubles, notes) = context.troubles_and_notes();
     let course = match &ended.result {
@@ -246,6 +259,8 @@ fn outcome(job: &Job, context: &Arc<RunContext>, ended: &RunOutcome) -> TaskOutc
         notes,
         reported,
         plan: context.plan(),
+        invocation: options.invocation.clone(),
+        basis: (job.changes() && context.checks()).then(|| job.basis.clone()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use hostler_capability::Mode;
 use hostler_configuration::TaskConfiguration;
-use hostler_registry::examine_file;
+use hostler_registry::inspect_file;
 use hostler_service::{Host, RunOptions, ServiceError};
 
 use super::{
@@ -22,7 +22,7 @@ use crate::{
 
 /// Runs the plugin of a file.
 pub(super) async fn check(config: &Path, arguments: &CheckArguments) -> anyhow::Result<u8> {
-    let candidate = examine_file(&arguments.file).map_err(|error| failure(UNAVAILABLE, error.to_string()))?;
+    let candidate = inspect_file(&arguments.file).map_err(|error| failure(UNAVAILABLE, error.to_string()))?;
     if !arguments.accept {
         consent::ask(&candidate, None, false)?;
     }

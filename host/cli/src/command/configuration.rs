@@ -10,7 +10,10 @@ use hostler_configuration::{Configuration, TEMPLATE};
 use hostler_service::ServiceError;
 
 use super::print::out;
-use crate::exit::{UNAVAILABLE, USAGE, failure};
+use crate::{
+    arguments::DEFAULT_CONFIG,
+    exit::{UNAVAILABLE, USAGE, failure},
+};
 
 /// Writes the commented configuration; never over one that is there.
 pub(super) fn init(path: &Path) -> anyhow::Result<u8> {
@@ -43,7 +46,7 @@ pub(super) fn load(path: &Path) -> Result<Configuration, ServiceError> {
 
 /// The configuration, or the built-in one where the default file is not there: a check needs none.
 pub(super) fn load_or_default(path: &Path) -> Result<Configuration, ServiceError> {
-    if path == Path::new("/etc/hostler/hostler.toml") && !path.exists() {
+    if path == Path::new(DEFAULT_CONFIG) && !path.exists() {
         return Ok(Configuration::default());
     }
     load(path)

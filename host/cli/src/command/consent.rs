@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
+use hostler_configuration::changes;
 use hostler_manifest::Manifest;
 use hostler_registry::{Candidate, Change, Difference, describe};
 
@@ -56,12 +57,30 @@ fn show(mark: &str, lines: &[String]) {
 pub(super) fn asked(manifest: &Manifest) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, request) in &manifest.requests {
+        let does = if changes(request) { "changes" } else { "only reads" };
         let optional = if request.optional() { ", optional" } else { "" };
-        lines.push(format!("{name} ({}{optional}), to {}", request.kind(), request.reason().trim()));
+        lines.push(format!("{name} ({}, {does}{optional}), to {}", request.kind(), request.reason().trim()));
         lines.extend(describe(request).into_iter().map(|(field, text)| format!("    {field}: {text}")));
     }
     if lines.is_empty() {
         lines.push("nothing beyond its own settings, state and report".into());
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consent_says_of_each_request_whether_it_changes_something() {
+        let manifest = Manifest::parse(
+            "[plugin]\nname = \"p\"\nversion = \"1.0.0\"\nsummary = \"S\"\nlicense = \"L\"\nmode = \"apply\"\n\
+             [requests.cache]\nkind = \"redis\"\nreason = \"expire\"\nallow = [\"+expire\", \"~*\"]\n\
+             [requests.info]\nkind = \"redis\"\noptional = true\nreason = \"look\"\nallow = [\"+info\"]\n",
+        );
+        let asked = asked(&manifest.expect("it is whole"));
+        assert!(asked.contains(&"cache (redis, changes), to expire".to_owned()), "{asked:?}");
+        assert!(asked.contains(&"info (redis, only reads, optional), to look".to_owned()), "{asked:?}");
+    }
 }

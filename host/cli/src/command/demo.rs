@@ -6,6 +6,7 @@ use std::{
 };
 
 use hostler_demo::Shop;
+use hostler_service::VALID_FOR;
 
 use super::{plugins, print::out, run};
 use crate::{
@@ -33,8 +34,13 @@ pub(super) async fn demo(
         Ok(cache) => say(&format!("Its cache is a throw-away Redis at {}.", cache.url))?,
         Err(reason) => say(&format!("The Redis tasks are left out: {reason}."))?,
     }
-    say("\n$ hostler install plugins/ --accept")?;
-    plugins::install(&shop.configuration, &built, true, false)?;
+    say("\n$ hostler install PLUGIN.wasm --accept     # one after the other, each with what it asks for")?;
+    let configuration = hostler_configuration::Configuration::load(&shop.configuration)?;
+    let wanted: std::collections::BTreeSet<_> = configuration.tasks.values().map(|task| &task.plugin).collect();
+    for plugin in wanted {
+        let file = built.join(format!("{}.wasm", plugin.replace('-', "_")));
+        plugins::install(&shop.configuration, &file, true, false)?;
+    }
     say("\n$ hostler run daily")?;
     step(&shop.configuration, "daily", false).await?;
     say("\n$ hostler plan weekly      # says what would change, and changes nothing")?;
@@ -54,9 +60,9 @@ pub(super) async fn demo(
 async fn step(config: &Path, name: &str, plan: bool) -> anyhow::Result<()> {
     let arguments = RunArguments { name: name.into(), format: Format::Text, keep_state: false, all: false };
     let code = if plan {
-        run::plan(config, &arguments).await?
+        run::plan(config, &arguments, None, VALID_FOR).await?
     } else {
-        run::run(config, &arguments, None, ExitBy::Verdict).await?
+        run::run(config, &arguments, None, None, ExitBy::Verdict).await?
     };
     if code > 3 {
         return Err(failure(code, "the demonstration was interrupted"));

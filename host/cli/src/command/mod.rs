@@ -7,6 +7,7 @@ mod consent;
 mod demo;
 mod doctor;
 mod history;
+mod page;
 mod plugins;
 mod print;
 mod run;
@@ -27,11 +28,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Command::Show { plugin } => plugins::show(&config, &plugin),
         Command::Remove { plugin } => plugins::remove(&config, &plugin),
         Command::Verify => plugins::verify(&config),
-        Command::Plan(arguments) => run::plan(&config, &arguments).await,
-        Command::Run { arguments, plan, exit } => run::run(&config, &arguments, plan.as_deref(), exit).await,
+        Command::Plan { arguments, out, valid_for } => run::plan(&config, &arguments, out.as_deref(), valid_for).await,
+        Command::Run { arguments, plan, approved, exit } => {
+            run::run(&config, &arguments, plan.as_deref(), approved.as_deref(), exit).await
+        }
         Command::Check(arguments) => check::check(&config, &arguments).await,
         Command::Doctor { task } => doctor::doctor(&config, task.as_deref()).await,
-        Command::Roles => doctor::roles(&config),
+        Command::Roles { resource } => doctor::roles(&config, resource.as_deref()),
         Command::History { run, limit, format, attachments } => {
             history::history(&config, run.as_deref(), limit, format, attachments.as_deref())
         }

@@ -2,18 +2,19 @@
 
 use std::{fmt::Write, path::Path};
 
-use hostler_manifest::Manifest;
 use hostler_registry::{Candidate, Consent, Registry, RegistryError, discover, examine_file};
 use serde_json::json;
 
 use super::{
     configuration::load,
-    consent::{ask, asked},
-    print::out,
+    consent::ask,
+    page::page,
+    print::{out, style},
 };
 use crate::{
     arguments::ListFormat,
     exit::{UNAVAILABLE, failure},
+    format::count,
 };
 
 fn registry(config: &Path) -> anyhow::Result<Registry> {
@@ -80,39 +81,16 @@ pub(super) fn list(config: &Path, format: ListFormat) -> anyhow::Result<u8> {
 
 /// Shows a manifest, of an installed plugin or of a file.
 pub(super) fn show(config: &Path, plugin: &str) -> anyhow::Result<u8> {
-    let manifest = if Path::new(plugin).is_file() {
-        examine_file(Path::new(plugin)).map_err(wrong)?.manifest
+    let path = Path::new(plugin);
+    let (manifest, digest) = if path.is_file() || plugin.contains('/') {
+        let candidate = examine_file(path).map_err(wrong)?;
+        (candidate.manifest, candidate.digest)
     } else {
-        registry(config)?.get(plugin).map_err(wrong)?.manifest
+        let installed = registry(config)?.get(plugin).map_err(wrong)?;
+        (installed.manifest, installed.digest)
     };
-    out(&described(&manifest))?;
+    out(&page(&manifest, &digest, style(false)))?;
     Ok(0)
-}
-
-fn described(manifest: &Manifest) -> String {
-    let plugin = &manifest.plugin;
-    let mode = match plugin.mode {
-        hostler_manifest::Mode::Check => "only looks",
-        hostler_manifest::Mode::Apply => "changes something in `hostler run`, and plans it in `hostler plan`",
-    };
-    let mut text =
-        format!("{} {}\n{}\n\n{mode}\nlicence {}\n", plugin.name, plugin.version, plugin.summary, plugin.license);
-    text.push_str("\nit asks for:\n");
-    for line in asked(manifest) {
-        let _ = writeln!(text, "  {line}");
-    }
-    if !manifest.settings.is_empty() {
-        text.push_str("\nsettings:\n");
-    }
-    for (name, setting) in &manifest.settings {
-        let default = match (&setting.default, setting.required) {
-            (Some(default), _) => default.to_string(),
-            (None, true) => "required".into(),
-            (None, false) => "none".into(),
-        };
-        let _ = writeln!(text, "  {name} = {default}\n      {}", setting.summary);
-    }
-    text
 }
 
 /// Removes a plugin.
@@ -131,9 +109,14 @@ pub(super) fn verify(config: &Path) -> anyhow::Result<u8> {
     }
     match findings.iter().filter(|finding| finding.is_serious()).count() {
         0 => {
-            out(&format!("{} plugins are as they were installed\n", registry.list().map_err(wrong)?.len())).map(|()| 0)
+            let plugins = registry.list().map_err(wrong)?.len() as u64;
+            let are = if plugins == 1 { "is as it was" } else { "are as they were" };
+            out(&format!("{} {are} installed\n", count(plugins, "plugin"))).map(|()| 0)
         }
-        problems => Err(failure(UNAVAILABLE, format!("{problems} files are not as the lock says"))),
+        problems => Err(failure(
+            UNAVAILABLE,
+            format!("{} not as the lock says; install the plugin again", count(problems as u64, "file")),
+        )),
     }
 }
 

@@ -20,8 +20,8 @@ pub(super) fn timers(config: &Path) -> anyhow::Result<u8> {
              ExecStart={} --config {} run {name} --exit work\n\n\
              # /etc/systemd/system/hostler-{name}.timer\n[Unit]\nDescription=Hostler procedure {name}, {schedule}\n\n[Timer]\n\
              OnCalendar={} {zone}\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n\n",
-            program.display(),
-            config.display(),
+            argument(&program),
+            argument(&config),
             schedule.on_calendar(),
         ))?;
     }
@@ -29,4 +29,25 @@ pub(super) fn timers(config: &Path) -> anyhow::Result<u8> {
         out("# no procedure has a schedule\n")?;
     }
     Ok(0)
+}
+
+/// A path as systemd reads it in a command line: in quotation marks where it needs them, without its own `%` and `$`.
+fn argument(path: &Path) -> String {
+    let text = path.display().to_string().replace('%', "%%").replace('$', "$$");
+    if text.contains([' ', '"', '\'', '\\', ';']) {
+        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_argument_to_systemd() {
+        assert_eq!(argument(Path::new("/etc/hostler/hostler.toml")), "/etc/hostler/hostler.toml");
+        assert_eq!(argument(Path::new("/srv/a b/100%/$x\"y")), "\"/srv/a b/100%%/$$x\\\"y\"");
+    }
 }

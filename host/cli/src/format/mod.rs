@@ -1,15 +1,23 @@
 //! The output formats: one function each from an outcome to text, so that each can be read and tested alone.
 
+mod changes;
+mod details;
 mod json;
 mod junit;
+mod look;
 mod nagios;
 mod prometheus;
+#[cfg(test)]
+pub(crate) mod samples;
 mod text;
 
 use clap::ValueEnum;
 use hostler_service::Outcome;
 
-pub use text::Style;
+pub use details::details;
+pub(crate) use json::harmless;
+pub use look::Style;
+pub(crate) use look::{count, duration, lines, shown};
 
 /// How an outcome is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

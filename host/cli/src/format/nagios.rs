@@ -8,6 +8,8 @@ use std::fmt::Write;
 use hostler_capability::{Metric, Severity};
 use hostler_service::Outcome;
 
+use super::look::shown;
+
 pub(super) fn print(outcome: &Outcome) -> String {
     let verdict = outcome.verdict();
     let mut findings: Vec<_> = outcome
@@ -46,6 +48,7 @@ pub(super) fn print(outcome: &Outcome) -> String {
 fn figure(task: &str, metric: &Metric) -> String {
     let labels: String = metric.labels.iter().map(|(name, value)| format!("_{name}_{value}")).collect();
     let name = format!("{task}_{}{labels}", metric.name).replace(['\'', '=', '|'], "_");
+    let name = shown(&name);
     let unit = match metric.unit.as_str() {
         _ if metric.counter => "c",
         unit @ ("s" | "B" | "%") => unit,
@@ -56,6 +59,30 @@ fn figure(task: &str, metric: &Metric) -> String {
     figure.trim_end_matches(';').to_owned()
 }
 
+/// In one line, since a line's end and `|` have a meaning here.
 fn clean(text: &str) -> String {
-    text.replace('|', "/").replace('\n', " ")
+    shown(&text.replace('|', "/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::samples::{outcome, task};
+
+    #[test]
+    fn it_is_one_line_with_performance_data_whatever_a_plugin_says() {
+        let mut evil = task("t");
+        evil.summary = "a|b\nc\x1b[2J".into();
+        evil.reported.metrics = vec![
+            Metric {
+                name: "used".into(),
+                value: 3.0,
+                unit: "%".into(),
+                warning: Some("80".into()),
+                ..Metric::default()
+            },
+            Metric { name: "calls".into(), value: 9.0, counter: true, ..Metric::default() },
+        ];
+        assert_eq!(print(&outcome(vec![evil])), "OK: t: a/b c [2J | 't_used'=3%;80 't_calls'=9c\n");
+    }
 }

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use hostler_service::{Course, Outcome};
 
+use super::look::shown;
+
 pub(super) fn print(outcome: &Outcome) -> String {
     let mut families: BTreeMap<String, (bool, Vec<String>)> = BTreeMap::new();
     let mut add = |name: String, counter: bool, labels: Vec<(String, String)>, value: f64| {
@@ -44,5 +46,6 @@ fn safe(name: &str) -> String {
 }
 
 fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    shown(&value)
 }

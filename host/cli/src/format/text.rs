@@ -1,117 +1,142 @@
-//! For people at night: what needs action first, each with its remedy; then what was done; then a line a task.
+//! For people at night: what needs action first, the worst first and each with its remedy; then what was done or would
+//! be; then a line a task, and one for all.
+//!
+//! Remedies and descriptions of changes are never broken into lines: they are there to be copied and to be found again.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use hostler_capability::{Finding, Severity};
 use hostler_service::{Course, Outcome, TaskOutcome};
 
-/// How text may look.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Style {
-    /// Whether colour may be used.
-    pub colour: bool,
-    /// Whether findings that are ok, and tables, are shown too.
-    pub verbose: bool,
-}
+use super::{
+    changes::changes,
+    look::{INDENT, Style, count, duration, lines, shown},
+};
 
-impl Style {
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    fn severity(self, severity: Severity) -> String {
-        let code = match severity {
-            Severity::Ok => "32",
-            Severity::Warning => "33",
-            Severity::Critical => "1;31",
-            Severity::Unknown => "35",
-        };
-        self.paint(code, &format!("{:<8}", severity.word().to_uppercase()))
-    }
-}
-
-/// As many findings of a task as are shown before the rest is counted.
+/// As many of a task's findings are shown before the rest is counted.
 const SHOWN: usize = 20;
 
 pub(super) fn print(outcome: &Outcome, style: Style) -> String {
-    let mut text = String::new();
-    let mut tasks: Vec<&TaskOutcome> = outcome.tasks.iter().collect();
-    tasks.sort_by_key(|task| std::cmp::Reverse(task.verdict));
-    for task in &tasks {
-        needs_action(&mut text, task, style);
-    }
-    for task in &outcome.tasks {
-        effects(&mut text, task, style);
-        if style.verbose {
-            tables(&mut text, task);
-        }
-    }
+    let mut text = body(outcome, style, SHOWN);
     summary(&mut text, outcome, style);
     text
 }
 
-fn needs_action(text: &mut String, task: &TaskOutcome, style: Style) {
-    let mut findings: Vec<&Finding> =
-        task.reported.findings.iter().filter(|finding| style.verbose || finding.severity != Severity::Ok).collect();
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    for finding in findings.iter().take(SHOWN) {
-        let _ = writeln!(text, "{} {}: {}", style.severity(finding.severity), task.task, finding.summary);
-        for detail in finding.detail.iter().flat_map(|detail| detail.lines()) {
-            let _ = writeln!(text, "         {detail}");
-        }
-        for (number, remedy) in finding.remedy.iter().flat_map(|remedy| remedy.lines()).enumerate() {
-            let arrow = if number == 0 { "→" } else { " " };
-            let _ = writeln!(text, "         {arrow} {}", style.paint("36", remedy));
+/// What was found and changed, at most `most` lines of each kind a task.
+pub(super) fn body(outcome: &Outcome, style: Style, most: usize) -> String {
+    let mut text = String::new();
+    needs_action(&mut text, outcome, style, most);
+    notes(&mut text, outcome, style);
+    for task in &outcome.tasks {
+        changes(&mut text, task, style, most);
+        if style.verbose {
+            tables(&mut text, task, style);
         }
     }
-    if findings.len() > SHOWN {
-        let _ = writeln!(
-            text,
-            "         … and {} more of {}: `hostler history {}`",
-            findings.len() - SHOWN,
-            task.task,
-            task.run_id
-        );
+    text
+}
+
+/// One thing that an operator has to know.
+struct Item<'o> {
+    severity: Severity,
+    task: &'o str,
+    words: Vec<String>,
+    detail: Vec<String>,
+    remedy: Vec<String>,
+}
+
+fn needs_action(text: &mut String, outcome: &Outcome, style: Style, most: usize) {
+    let mut items: Vec<Item<'_>> = Vec::new();
+    let mut more: Vec<(&TaskOutcome, usize)> = Vec::new();
+    for task in &outcome.tasks {
+        let mut findings: Vec<&Finding> =
+            task.reported.findings.iter().filter(|finding| style.verbose || finding.severity != Severity::Ok).collect();
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        more.push((task, findings.len().saturating_sub(most)));
+        items.extend(findings.iter().take(most).map(|finding| of_finding(&task.task, finding)));
+        items.extend(not_done(task));
+        let told = (task.course != Course::Done).then_some(task.summary.as_str());
+        items.extend(task.troubles.iter().filter(|trouble| told != Some(trouble)).map(|trouble| Item {
+            severity: Severity::Unknown,
+            task: &task.task,
+            words: vec![trouble.clone()],
+            detail: vec![],
+            remedy: vec![],
+        }));
     }
-    if task.course != Course::Done {
-        let _ = writeln!(text, "{} {}: {}", style.severity(Severity::Unknown), task.task, task.summary);
+    // Stable: within a severity the tasks stay in their order.
+    items.sort_by_key(|item| std::cmp::Reverse(item.severity));
+    for item in &items {
+        write_item(text, item, style);
     }
-    for trouble in &task.troubles {
-        let _ = writeln!(text, "{} {}: {trouble}", style.severity(Severity::Unknown), task.task);
-    }
-    for note in &task.notes {
-        let _ = writeln!(text, "{} {}: {note}", style.paint("2", "note    "), task.task);
+    for (task, left) in more.iter().filter(|(_, left)| *left > 0) {
+        let _ = writeln!(text, "         … and {left} more of {}: `hostler history {}`", task.task, task.run_id);
     }
 }
 
-fn effects(text: &mut String, task: &TaskOutcome, style: Style) {
-    if task.plan.effects().next().is_none() {
-        return;
+fn of_finding<'o>(task: &'o str, finding: &Finding) -> Item<'o> {
+    // Many a sentence begins with what it is about.
+    let told = finding.subject.trim().is_empty() || finding.summary.starts_with(finding.subject.trim());
+    let mut words = vec![finding.summary.clone()];
+    if !told {
+        words.insert(0, finding.subject.clone());
     }
-    let count = task.effects();
-    let heading = if count.planned > 0 { "plans" } else { "changed" };
-    let _ = writeln!(text, "\n{} {heading}:", style.paint("1", &task.task));
-    for step in &task.plan.steps {
-        if !step.title.is_empty() {
-            let _ = writeln!(text, "  {} (at most {} changes)", step.title, step.effects_bound);
-        }
-        for planned in step.effects.iter().take(SHOWN) {
-            let outcome = if planned.outcome == "planned" { String::new() } else { format!("  [{}]", planned.outcome) };
-            let object =
-                if planned.effect.operation.contains(&planned.effect.object) { "" } else { &planned.effect.object };
-            let _ = writeln!(text, "    {} {object}{outcome}", planned.effect.operation);
-        }
-        if step.effects.len() > SHOWN {
-            let _ = writeln!(text, "    … and {} more", step.effects.len() - SHOWN);
-        }
+    let split = |text: &Option<String>| text.iter().flat_map(|text| lines(text)).collect();
+    Item { severity: finding.severity, task, words, detail: split(&finding.detail), remedy: split(&finding.remedy) }
+}
+
+/// Why a task did not do its work: in a line where it is one, otherwise in a block.
+fn not_done(task: &TaskOutcome) -> Option<Item<'_>> {
+    if task.course == Course::Done {
+        return None;
+    }
+    let course = course(task.course);
+    let prefix = format!("{course}: ");
+    let reason = task.summary.strip_prefix(&prefix).unwrap_or(&task.summary);
+    let mut detail: Vec<String> = lines(reason).filter(|line| !line.is_empty()).collect();
+    let mut words = vec![course.to_owned()];
+    if detail.len() == 1 {
+        words.append(&mut detail);
+    }
+    Some(Item { severity: Severity::Unknown, task: &task.task, words, detail, remedy: vec![] })
+}
+
+fn write_item(text: &mut String, item: &Item<'_>, style: Style) {
+    let task = shown(item.task);
+    let words = item.words.join(": ");
+    let used = INDENT + task.chars().count() + 2;
+    let words = style.wrapped(&words, used, INDENT);
+    let _ = writeln!(text, "{} {}: {words}", style.severity(item.severity), style.bold(&task));
+    for line in &item.detail {
+        let _ = writeln!(text, "{:INDENT$}{}", "", style.wrapped(line, INDENT, INDENT));
+    }
+    for (number, line) in item.remedy.iter().enumerate() {
+        let arrow = if number == 0 { "→" } else { " " };
+        let _ = writeln!(text, "{:INDENT$}{arrow} {}", "", style.paint("36", line));
     }
 }
 
-fn tables(text: &mut String, task: &TaskOutcome) {
+/// What each run repeats to its operator; what several tasks say alike is said once.
+fn notes(text: &mut String, outcome: &Outcome, style: Style) {
+    let all: BTreeSet<&String> = outcome.tasks.iter().flat_map(|task| &task.notes).collect();
+    for note in all {
+        let tasks = outcome.tasks.iter().filter(|task| task.notes.contains(note));
+        let tasks = shown(&tasks.map(|task| task.task.as_str()).collect::<Vec<_>>().join(", "));
+        let used = INDENT + tasks.chars().count() + 2;
+        let _ = writeln!(text, "{} {tasks}: {}", style.paint("2", "note    "), style.wrapped(note, used, INDENT));
+    }
+}
+
+fn tables(text: &mut String, task: &TaskOutcome, style: Style) {
     for table in &task.reported.tables {
+        let cells = |row: &[String]| row.iter().map(|cell| shown(cell)).collect::<Vec<_>>();
         let mut drawn = comfy_table::Table::new();
-        drawn.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(&table.columns).add_rows(&table.rows);
-        let _ = writeln!(text, "\n{}: {}\n{drawn}", task.task, table.title);
+        drawn.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(cells(&table.columns));
+        if let Some(width) = style.width.and_then(|width| u16::try_from(width).ok()) {
+            drawn.set_content_arrangement(comfy_table::ContentArrangement::Dynamic).set_width(width);
+        }
+        drawn.add_rows(table.rows.iter().map(|row| cells(row)));
+        let _ = writeln!(text, "\n{}: {}\n{drawn}", shown(&task.task), shown(&table.title));
     }
 }
 
@@ -119,43 +144,59 @@ fn summary(text: &mut String, outcome: &Outcome, style: Style) {
     if !text.is_empty() {
         text.push('\n');
     }
-    let width = outcome.tasks.iter().map(|task| task.task.chars().count()).max().unwrap_or(0);
-    for task in &outcome.tasks {
+    let durations: Vec<String> = outcome.tasks.iter().map(|task| duration(task.duration_ms)).collect();
+    let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0);
+    let name = widest(&mut outcome.tasks.iter().map(|task| shown(&task.task).chars().count()));
+    let time = widest(&mut durations.iter().map(|duration| duration.chars().count()));
+    for (task, duration) in outcome.tasks.iter().zip(&durations) {
+        let words = match task.course {
+            Course::Done => task.summary.clone(),
+            other => format!("{}, see above", course(other)),
+        };
+        let indent = INDENT + name + 2 + time + 2;
         let _ = writeln!(
             text,
-            "{} {:<width$} {:>7}  {}",
+            "{} {:<name$}  {duration:>time$}  {}",
             style.severity(task.verdict),
-            task.task,
-            duration(task.duration_ms),
-            task.summary
+            shown(&task.task),
+            style.wrapped(&words, indent, indent)
         );
     }
-    let mut changed = (0, 0);
-    for task in &outcome.tasks {
-        changed.0 += task.effects().planned;
-        changed.1 += task.effects().applied;
-    }
-    let changes = match changed {
-        (0, 0) => "nothing changed".to_owned(),
-        (planned, 0) => format!("{planned} changes planned, nothing changed"),
-        (0, applied) => format!("{applied} changes applied"),
-        (planned, applied) => format!("{planned} changes planned, {applied} applied"),
-    };
-    let tasks = if outcome.tasks.len() == 1 { "1 task".into() } else { format!("{} tasks", outcome.tasks.len()) };
-    let _ = writeln!(
-        text,
-        "\n{} {}: {tasks} in {}, {changes}",
-        style.severity(outcome.verdict()).trim_end(),
-        outcome.name,
-        duration(outcome.duration_ms)
-    );
+    let tasks = count(outcome.tasks.len() as u64, "task");
+    let (verdict, took) = (style.severity(outcome.verdict()), duration(outcome.duration_ms));
+    let name = style.bold(&shown(&outcome.name));
+    let _ = writeln!(text, "\n{verdict} {name}: {tasks} in {took}, {}", changed(outcome));
 }
 
-/// Milliseconds for people: `12 ms`, `3.4 s`, `2 min`.
-fn duration(milliseconds: u64) -> String {
-    match milliseconds {
-        0..1000 => format!("{milliseconds} ms"),
-        1000..120_000 => format!("{:.1} s", milliseconds as f64 / 1000.0),
-        _ => format!("{} min", milliseconds / 60_000),
+/// What was changed in all, or would be.
+fn changed(outcome: &Outcome) -> String {
+    let (mut planned, mut applied, mut failed) = (0, 0, 0);
+    for effects in outcome.tasks.iter().map(TaskOutcome::effects) {
+        planned += effects.planned as u64;
+        applied += effects.applied as u64;
+        failed += effects.failed as u64;
+    }
+    let mut parts = Vec::new();
+    for (number, what) in [(planned, "planned"), (applied, "applied"), (failed, "failed")] {
+        if number > 0 {
+            parts.push(format!("{} {what}", count(number, "change")));
+        }
+    }
+    if applied + failed == 0 {
+        parts.push("nothing changed".into());
+    }
+    parts.join(", ")
+}
+
+/// How far a task came, in words.
+pub(super) fn course(course: Course) -> &'static str {
+    match course {
+        Course::Done => "done",
+        Course::Failed => "failed",
+        Course::NotStarted => "not started",
+        Course::Interrupted => "interrupted",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ hostler_sdk::plugin!(Settings, run);
 const SHOW: [&str; 4] = [
     "show",
     "--no-pager",
-    "--property=Id,LoadState,ActiveState,SubState,Result,NRestarts,Requires,BindsTo,Requisite",
+    "--property=Id,Names,LoadState,ActiveState,SubState,Result,NRestarts,Requires,BindsTo,Requisite",
     "*",
 ];
 
@@ -47,7 +47,7 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
         Err(error) if error.ends_the_run() => return Err(error),
         Err(error) if error.is_denied() && !endpoints.is_empty() && settings.required.is_empty() => None,
         Err(error) => {
-            error.finding("units-unseen", "systemctl").report();
+            unseen(&error).report();
             None
         }
     };
@@ -60,6 +60,28 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     }
     parts.extend(report_answers(&answers, units.as_deref(), &settings));
     Ok(if parts.is_empty() { "nothing could be looked at".into() } else { parts.join("; ") })
+}
+
+/// Why the units cannot be looked at. systemctl is there on many a machine, and in containers, that systemd does not
+/// run: then it says so in one of these ways.
+fn unseen(error: &TaskError) -> Finding {
+    let without =
+        ["has not been booted with systemd", "Failed to connect to bus", "Failed to connect to system scope bus"];
+    let message = error.message();
+    if message.contains(without[0]) {
+        return TaskError::new("systemd does not run on this machine, so that no unit can be looked at")
+            .remedy("leave the request `systemctl` of this task unbound, and watch the services by their `endpoints`")
+            .finding("systemd-absent", "systemctl");
+    }
+    if without.iter().any(|said| message.contains(said)) {
+        return TaskError::new(format!("systemd cannot be asked: {message}"))
+            .remedy(
+                "where systemd runs, write confine = \"best-effort\" at the bound program, so that it reaches its socket; \
+                 where it does not, leave the request `systemctl` of this task unbound",
+            )
+            .finding("systemd-unreachable", "systemctl");
+    }
+    error.finding("units-unseen", "systemctl")
 }
 
 /// HTTP where the endpoint speaks it, otherwise a connection alone.
@@ -77,9 +99,10 @@ async fn ask(endpoint: &Endpoint, timeout: Duration) -> Answer {
 }
 
 fn report_units(units: &[Unit], answers: &[Answer], earlier: &BTreeMap<String, u64>, settings: &Settings) -> String {
-    let ignored = |unit: &Unit| settings.ignore.iter().any(|pattern| units::matches(pattern, &unit.name));
+    let ignored =
+        |unit: &Unit| settings.ignore.iter().any(|pattern| unit.names().any(|name| units::matches(pattern, name)));
+    let is_required = |unit: &Unit| settings.required.iter().any(|name| unit.is(name));
     let failed: Vec<&Unit> = units.iter().filter(|unit| unit.has_failed() && !ignored(unit)).collect();
-    let down = |name: &str| units.iter().find(|unit| unit.name == name).is_none_or(|unit| !unit.is_active());
     // Units whose cause is another one's failure, with that one.
     let victims: BTreeMap<&str, &str> = units
         .iter()
@@ -93,39 +116,56 @@ fn report_units(units: &[Unit], answers: &[Answer], earlier: &BTreeMap<String, u
         let mut also: Vec<&str> = victims
             .iter()
             .filter(|(name, cause)| {
-                **cause == unit.name
-                    && (settings.required.iter().any(|unit| unit == *name)
-                        || failed.iter().any(|unit| unit.name == **name))
+                let victim = units.iter().find(|unit| unit.name == **name);
+                **cause == unit.name && victim.is_some_and(|victim| is_required(victim) || victim.has_failed())
             })
             .map(|(name, _)| *name)
             .collect();
         also.extend(
             answers
                 .iter()
-                .filter(|answer| answer.outcome.is_err() && stands_behind(&answer.name, &unit.name, &victims, settings))
+                .filter(|answer| {
+                    answer.outcome.is_err() && stands_behind(&answer.name, unit, units, &victims, settings)
+                })
                 .map(|answer| answer.name.as_str()),
         );
         let detail = if also.is_empty() { String::new() } else { format!("Down because of it: {}", also.join(", ")) };
         finding!(Severity::Critical, "unit-failed", unit.name.clone(), "it failed ({})", unit.result)
             .detail(detail)
-            .remedy(format!("systemctl status {0}; journalctl -u {0} -n 50", unit.name))
+            .remedy(unit.why())
             .report();
     }
     for name in &settings.required {
-        let told = failed.iter().any(|unit| unit.name == *name) || victims.contains_key(name.as_str());
-        if !down(name) || told {
+        let unit = units.iter().find(|unit| unit.is(name));
+        let told = |unit: &Unit| {
+            unit.is_active()
+                || failed.iter().any(|failed| failed.name == unit.name)
+                || victims.contains_key(unit.name.as_str())
+        };
+        if unit.is_some_and(told) {
             continue;
         }
-        let state = match units.iter().find(|unit| unit.name == *name) {
+        let mut remedy = format!("systemctl enable --now {name}");
+        let state = match unit {
             Some(unit) if unit.load_state == "not-found" => "there is no such unit".into(),
+            Some(unit) if unit.is_starting_again() => {
+                remedy = unit.why();
+                unit.starting_again()
+            }
             Some(unit) => format!("it is {} ({})", unit.active_state, unit.sub_state),
             None => "it is not loaded".into(),
         };
         finding!(Severity::Critical, "unit-not-running", name.clone(), "{state}, and has to run")
-            .remedy(format!("systemctl enable --now {name}"))
+            .remedy(remedy)
             .report();
     }
-    for unit in units.iter().filter(|unit| !ignored(unit)) {
+    let restarting = |unit: &&Unit| unit.is_starting_again() && !is_required(unit) && !ignored(unit);
+    for unit in units.iter().filter(restarting) {
+        finding!(Severity::Warning, "unit-restarting", unit.name.clone(), "{}", unit.starting_again())
+            .remedy(unit.why())
+            .report();
+    }
+    for unit in units.iter().filter(|unit| !ignored(unit) && !unit.is_starting_again()) {
         // Started by hand, its count begins anew; a unit that was not there before has none to compare with.
         let Some(before) = earlier.get(&unit.name) else { continue };
         let more = if unit.restarts >= *before { unit.restarts - before } else { unit.restarts };
@@ -146,11 +186,17 @@ fn report_units(units: &[Unit], answers: &[Answer], earlier: &BTreeMap<String, u
 }
 
 /// Whether an endpoint is served by a unit, or by one that is down because of it.
-fn stands_behind(endpoint: &str, unit: &str, victims: &BTreeMap<&str, &str>, settings: &Settings) -> bool {
-    settings
-        .endpoint_units
-        .get(endpoint)
-        .is_some_and(|behind| behind == unit || victims.get(behind.as_str()).is_some_and(|cause| *cause == unit))
+fn stands_behind(
+    endpoint: &str,
+    unit: &Unit,
+    units: &[Unit],
+    victims: &BTreeMap<&str, &str>,
+    settings: &Settings,
+) -> bool {
+    let behind = settings.endpoint_units.get(endpoint).and_then(|name| units.iter().find(|unit| unit.is(name)));
+    behind.is_some_and(|behind| {
+        behind.name == unit.name || victims.get(behind.name.as_str()).is_some_and(|cause| *cause == unit.name)
+    })
 }
 
 fn report_answers(answers: &[Answer], units: Option<&[Unit]>, settings: &Settings) -> Option<String> {
@@ -169,7 +215,7 @@ fn report_answers(answers: &[Answer], units: Option<&[Unit]>, settings: &Setting
                 table.row(&[&name, why]);
                 let unit = settings.endpoint_units.get(name);
                 let told = unit.zip(units).is_some_and(|(unit, units)| {
-                    let found = units.iter().find(|one| one.name == *unit);
+                    let found = units.iter().find(|one| one.is(unit));
                     found.is_some_and(|one| one.has_failed() || units::root_cause(one, units).is_some())
                 });
                 if !told {

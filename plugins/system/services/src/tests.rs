@@ -46,6 +46,65 @@ fn a_unit_that_has_to_run_and_does_not_is_critical() {
     assert_eq!(tell(json!({"required": ["nginx.service"], "ignore": ["post*.service"]}), &[], &[]).told(), []);
 }
 
+/// Units of a machine on which ssh.service has an alias, and a unit ends as often as it is started.
+const MORE: &str = "Id=ssh.service\nNames=sshd.service ssh.service\nLoadState=loaded\nActiveState=active\nSubState=running\nResult=success\nNRestarts=0\n\nId=worker.service\nNames=worker.service jobs.service\nLoadState=loaded\nActiveState=activating\nSubState=auto-restart\nResult=exit-code\nNRestarts=12\n\nId=dbus-broker.service\nNames=dbus.service dbus-broker.service\nLoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\nNRestarts=0\n\nRequires=dbus.service\nId=login.service\nNames=login.service\nLoadState=loaded\nActiveState=inactive\nSubState=dead\nResult=dependency\nNRestarts=0\n";
+
+fn tell_more(given: serde_json::Value, answers: &[Answer], earlier: &[(&str, u64)]) -> Recorded {
+    let settings: Settings = settings(MANIFEST, given);
+    let units = units::parse(MORE);
+    let earlier = earlier.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+    record(|| {
+        report_units(&units, answers, &earlier, &settings);
+        report_answers(answers, Some(&units), &settings);
+    })
+}
+
+#[test]
+fn a_unit_is_found_by_each_of_its_names() {
+    let quiet = json!({"required": ["sshd.service", "ssh.service"], "ignore": ["jobs.service", "dbus.service"]});
+    assert_eq!(tell_more(quiet, &[], &[]).told(), []);
+    let given =
+        json!({"required": ["login.service"], "ignore": ["worker*"], "endpoint_units": {"bus": "dbus.service"}});
+    let recorded = tell_more(given, &[answer("bus", Err("connection refused"))], &[]);
+    assert_eq!(recorded.told(), [("unit-failed", "dbus-broker.service", Severity::Critical)], "one cause, told once");
+    assert_eq!(recorded.findings[0].detail.as_deref(), Some("Down because of it: login.service, bus"));
+}
+
+#[test]
+fn a_unit_that_is_started_again_and_again_is_a_warning_and_critical_where_it_has_to_run() {
+    let ignore = json!(["dbus*"]);
+    let recorded = tell_more(json!({"ignore": ignore}), &[], &[("worker.service", 3)]);
+    assert_eq!(recorded.told(), [("unit-restarting", "worker.service", Severity::Warning)]);
+    assert_eq!(recorded.findings[0].summary, "it keeps ending (exit-code), and was started again 12 times");
+    let recorded = tell_more(json!({"ignore": ignore, "required": ["jobs.service"]}), &[], &[]);
+    assert_eq!(recorded.told(), [("unit-not-running", "jobs.service", Severity::Critical)]);
+    assert!(recorded.findings[0].summary.contains("12 times, and has to run"), "{:?}", recorded.findings);
+    assert!(
+        recorded.findings[0].remedy.as_deref().is_some_and(|remedy| remedy.contains("journalctl -u worker.service"))
+    );
+}
+
+#[test]
+fn a_machine_without_systemd_is_unknown_with_the_reason_and_what_to_do() {
+    for (said, code, remedy) in [
+        (
+            "`systemctl` ended with 1: System has not been booted with systemd as init system (PID 1). Can't operate.",
+            "systemd-absent",
+            "unbound",
+        ),
+        (
+            "`systemctl` ended with 1: Failed to connect to bus: No such file or directory",
+            "systemd-unreachable",
+            "confine",
+        ),
+        ("`systemctl` ended with 4: something else", "units-unseen", ""),
+    ] {
+        let finding = unseen(&TaskError::new(said));
+        assert_eq!((finding.severity, finding.code.as_str()), (Severity::Unknown, code));
+        assert!(finding.remedy.unwrap_or_default().contains(remedy), "{said}");
+    }
+}
+
 #[test]
 fn restarts_are_counted_since_the_last_run() {
     let told = |before| {
