@@ -221,8 +221,9 @@ pub async fn verify(
         return Ok(0);
     };
     let began = Timestamp::now();
-    let mut turns: Turns = context.state().get("verified").await?.unwrap_or_default();
-    turns.retain(|oid, _| indexes.iter().any(|index| index.oid == *oid));
+    let turns: Turns = context.state().get("verified").await?.unwrap_or_default();
+    let is_there = |oid: i64| indexes.iter().any(|index| index.oid == oid);
+    let mut turns: Turns = turns.into_iter().filter(|(oid, _)| is_there(*oid)).collect();
     let all: Vec<&Index> = indexes.iter().collect();
     let mut verified = 0;
     for index in due(&all, &turns, began, settings.verify_every) {

@@ -59,6 +59,9 @@ pub struct Candidate {
     pub name: String,
     pub owner: String,
     pub tuples: f64,
+    /// It was never vacuumed nor analysed, from PostgreSQL 14 on, where the catalogue tells that from a table without
+    /// rows: so after a restore or an upgrade. The planner then knows nothing of it, and nothing was counted.
+    pub unknown: bool,
     pub pages: u64,
     pub frozen: Option<f64>,
     pub dead: f64,
@@ -96,6 +99,7 @@ impl Candidate {
             name: row.get("name")?,
             owner: row.get("owner")?,
             tuples: row.get::<f64>("tuples")?.max(0.0),
+            unknown: row.get::<f64>("tuples")? < 0.0,
             pages: row.get("pages")?,
             frozen: row.get("frozen")?,
             dead: row.get("dead")?,
@@ -214,6 +218,9 @@ pub fn of(candidate: &Candidate, server: &Server, settings: &Settings) -> Option
     if candidate.modified > modified {
         let reason = format!("{} rows changed since its statistics, due at {modified:.0}", candidate.modified);
         needs.push((Kind::Analyze, candidate.modified / modified.max(1.0), reason));
+    }
+    if candidate.unknown {
+        needs.push((Kind::Analyze, 1.0, "it was never analysed, so the planner knows nothing of it".into()));
     }
     let kind = needs.iter().map(|(kind, ..)| *kind).max()?;
     let urgency = needs.iter().filter(|need| need.0 == kind).map(|need| need.1).fold(0.0, f64::max);

@@ -21,6 +21,7 @@ fn healthy() -> Candidate {
         name: "orders".into(),
         owner: "shop".into(),
         tuples: 1000.0,
+        unknown: false,
         pages: 100,
         frozen: None,
         dead: 250.0,
@@ -43,12 +44,19 @@ fn at_its_limits_a_table_needs_nothing_and_just_above_it_does() {
     let need = |table: Candidate| need::of(&table, &server(), &defaults()).map(|work| work.statement());
     assert_eq!(need(healthy()), None);
     let vacuum = Some("VACUUM (ANALYZE, SKIP_LOCKED) \"public\".\"orders\"".to_owned());
-    assert_eq!(need(Candidate { dead: 251.0, ..healthy() }), vacuum);
-    assert_eq!(need(Candidate { inserted: 1201.0, ..healthy() }), vacuum);
+    assert_eq!(need(Candidate { dead: 251.0, ..healthy() }), vacuum.clone());
+    assert_eq!(need(Candidate { inserted: 1201.0, ..healthy() }), vacuum.clone());
     assert_eq!(
         need(Candidate { modified: 151.0, ..healthy() }).as_deref(),
         Some("ANALYZE (SKIP_LOCKED) \"public\".\"orders\"")
     );
+    let restored = Candidate { tuples: 0.0, unknown: true, dead: 0.0, inserted: 0.0, modified: 0.0, ..healthy() };
+    assert_eq!(
+        need(restored.clone()).as_deref(),
+        Some("ANALYZE (SKIP_LOCKED) \"public\".\"orders\""),
+        "a restore counts nothing and gathers no statistics"
+    );
+    assert_eq!(need(Candidate { dead: 9e3, ..restored }), vacuum);
     let freeze = "VACUUM (FREEZE, ANALYZE, SKIP_LOCKED) \"public\".\"orders\"";
     assert_eq!(need(Candidate { age: 180e6, ..healthy() }).as_deref(), Some(freeze));
     assert_eq!(need(Candidate { multixact_age: 360e6, dead: 251.0, ..healthy() }).as_deref(), Some(freeze));
