@@ -3,13 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::root;
+use crate::{Running, root};
 
 /// A host to be tested.
 pub struct Hostler {
@@ -34,6 +34,16 @@ impl Output {
     /// Where it is not.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
+    }
+
+    /// What became of a task, in JSON output.
+    ///
+    /// # Panics
+    /// Where there is no such task.
+    pub fn task(&self, task: &str) -> Value {
+        let tasks = self.json()["tasks"].as_array().cloned().unwrap_or_default();
+        let found = tasks.into_iter().find(|outcome| outcome["task"] == task);
+        found.unwrap_or_else(|| panic!("no task {task}: {self:?}"))
     }
 
     /// The findings of a task in JSON output, as `severity code subject`.
@@ -108,8 +118,41 @@ impl Hostler {
     }
 
     /// Starts a command.
-    pub fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("hostler starts")
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        self.start_with(arguments, &[])
+    }
+
+    /// Starts a command with variables.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
+        let mut command = self.command(arguments);
+        command.envs(variables.iter().copied());
+        Running::new(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("hostler starts"))
+    }
+
+    /// The runs that the history lists, the newest first; `filter` as on the command line.
+    ///
+    /// # Panics
+    /// Where it cannot be read.
+    pub fn history(&self, filter: &[&str]) -> Vec<Value> {
+        let listed = self.run(&[&["history", "--format", "json"], filter].concat());
+        assert_eq!(listed.code, 0, "{listed:?}");
+        listed.json()["runs"].as_array().cloned().expect("runs")
+    }
+
+    /// A run whole, as the history keeps it.
+    ///
+    /// # Panics
+    /// Where it is not kept.
+    pub fn kept(&self, run: &str) -> Value {
+        let kept = self.run(&["history", run, "--format", "json"]);
+        assert_eq!(kept.code, 0, "{kept:?}");
+        kept.json()["tasks"][0].clone()
     }
 
     /// A command with this host's configuration, and none of the test's environment that would change it.
@@ -117,7 +160,7 @@ impl Hostler {
         let mut command = Command::new(binary());
         command.arg("--config").arg(self.configuration()).args(arguments).stdin(Stdio::null());
         command.env("NO_COLOR", "1").current_dir(self.path());
-        for name in ["PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGSERVICE"] {
+        for name in ["PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGSERVICE", "TZ", "HOSTLER_CONFIG"] {
             command.env_remove(name);
         }
         command
@@ -132,13 +175,17 @@ pub fn component(plugin: &str) -> PathBuf {
     path
 }
 
-fn binary() -> PathBuf {
+/// The binary under test.
+///
+/// # Panics
+/// Where it is not built.
+pub fn binary() -> PathBuf {
     let path = std::env::var_os("HOSTLER").map_or_else(|| root().join("target/debug/hostler"), PathBuf::from);
     assert!(path.exists(), "{} is missing: run `cargo build`", path.display());
     path
 }
 
 /// Compiled code is kept between tests: it is the same for all.
-fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     root().join("target/test-cache")
 }

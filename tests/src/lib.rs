@@ -2,13 +2,19 @@
 //!
 //! Each test starts what it needs and stops it when it ends, so that tests run side by side and leave nothing behind.
 
+mod component;
 mod hostler;
 mod postgres;
+mod process;
 mod redis_server;
+mod stand_in;
 
-pub use hostler::{Hostler, Output, component};
+pub use component::{made, manifest};
+pub use hostler::{Hostler, Output, binary, cache, component};
 pub use postgres::Postgres;
+pub use process::{Running, Signal, processes_with};
 pub use redis_server::RedisServer;
+pub use stand_in::{After, StandIn};
 
 use std::{net::TcpListener, path::PathBuf, process::Child, time::Duration};
 
@@ -24,6 +30,15 @@ pub fn free_port() -> u16 {
 /// The workspace's root.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace").into()
+}
+
+/// Whether a text tells a secret: as a word of its own, since a port's digits stand in many a digest and time too.
+pub fn tells(text: &str, secret: &str) -> bool {
+    text.match_indices(secret).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + secret.len()..]);
+        let figure = before.trim_end().ends_with("\":");
+        !figure && !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric)
+    })
 }
 
 /// Tries until it is so, for 30 seconds.
@@ -48,7 +63,7 @@ impl Drop for Server {
         let pid = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw);
         if let Some(pid) = pid {
             // SIGQUIT is PostgreSQL's immediate shutdown; others end by it too.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
+            let _ = rustix::process::kill_process(pid, Signal::QUIT);
         }
         for _ in 0..100 {
             if matches!(self.0.try_wait(), Ok(Some(_))) {

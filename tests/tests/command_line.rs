@@ -42,6 +42,10 @@ fn a_wrong_configuration_names_file_line_and_key_and_what_was_meant() {
     fs::remove_file(host.configuration()).expect("it is there");
     let missing = host.run(&["run", "anything"]);
     assert!(missing.code == 78 && missing.stderr.contains("hostler init"), "{missing:?}");
+    // A file that the superuser cannot read either.
+    fs::create_dir(host.configuration()).expect("a directory");
+    let unreadable = host.run(&["run", "anything"]);
+    assert!(unreadable.code == 78 && unreadable.stderr.contains("hostler.toml: cannot be read"), "{unreadable:?}");
 }
 
 #[test]
@@ -100,7 +104,14 @@ fn runs_are_kept_listed_and_shown_and_a_changed_audit_is_found() {
 
 #[test]
 fn settings_out_of_range_and_of_a_wrong_type_are_refused_by_their_line() {
-    for (settings, said) in [("warning = { }", "warning"), ("warnin = \"80\"", "did you mean `warning`")] {
+    let cases = [
+        ("warning = { }", "`tasks.task.settings.warning` has to be"),
+        ("warning = \"20:10\"", "`tasks.task.settings.warning`"),
+        ("idle_warning = \"10ms\"", "`tasks.task.settings.idle_warning`"),
+        ("idle_warning = true", "`tasks.task.settings.idle_warning`"),
+        ("warnin = \"80\"", "did you mean `warning`"),
+    ];
+    for (settings, said) in cases {
         let host = Hostler::new(&format!(
             "[postgres.main]\ndsn = \"host=127.0.0.1\"\n[tasks.task]\nplugin = \"postgres-connections\"\n\
              bind.database = \"postgres.main\"\nsettings = {{ {settings} }}\n"
@@ -108,7 +119,7 @@ fn settings_out_of_range_and_of_a_wrong_type_are_refused_by_their_line() {
         host.install(&["postgres-connections"]);
         let refused = host.run(&["run", "task"]);
         assert_eq!(refused.code, 78, "{refused:?}");
-        assert!(refused.stderr.contains(said), "{refused:?}");
+        assert!(refused.stderr.contains(said) && refused.stderr.contains("hostler.toml:"), "{settings}: {refused:?}");
     }
 }
 
