@@ -1,11 +1,13 @@
 # What the README says, and what continuous integration calls. Each target installs what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check plugins build clean
+.PHONY: help demo test bench check plugins test-plugins build clean
 
 # The embedded PostgreSQL is built only where no server is installed: it brings a second WebAssembly engine.
 SERVER := $(wildcard /usr/lib/postgresql/*/bin/initdb)
 FEATURES := $(if $(SERVER),,--features embedded-postgres)
-PLUGINS := $(shell sed -n 's/^name = "\(.*\)"/-p \1/p' plugins/*/*/Cargo.toml 2>/dev/null)
+named = $(shell sed -n 's/^name = "\(.*\)"/-p \1/p' $(1))
+PLUGINS := $(call named,plugins/*/*/Cargo.toml)
+TEST_PLUGINS := $(call named,tests/plugins/*/Cargo.toml)
 
 help: ## Shows the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -13,15 +15,20 @@ help: ## Shows the targets.
 demo: ## Builds everything and runs a daily and a weekly procedure on a small shop database.
 	@scripts/set-up demo
 	@$(MAKE) --no-print-directory plugins
-	cargo build --release --bin hostler $(FEATURES)
+	cargo build --release --package hostler-cli $(FEATURES)
 	target/release/hostler demo
 
 test: ## Installs what the tests need, and passes them all.
 	@scripts/set-up test
 	@$(MAKE) --no-print-directory check
-	@$(MAKE) --no-print-directory plugins
+	@$(MAKE) --no-print-directory test-plugins
 	cargo build --bin hostler
 	cargo nextest run --workspace --no-fail-fast
+
+bench: ## Measures Hostler beside the tools that a person would use, and writes target/bench.md.
+	@scripts/set-up test
+	@$(MAKE) --no-print-directory test-plugins
+	scripts/bench
 
 check: ## Formatting, lints and documentation, each without a warning.
 	cargo fmt --all --check
@@ -31,8 +38,11 @@ check: ## Formatting, lints and documentation, each without a warning.
 plugins: ## Builds all plugins, in one call.
 	cargo build --profile plugin --target wasm32-wasip2 $(PLUGINS)
 
+test-plugins:
+	cargo build --profile plugin --target wasm32-wasip2 $(PLUGINS) $(TEST_PLUGINS)
+
 build: plugins ## Builds host and plugins in release mode.
-	cargo build --release --bin hostler
+	cargo build --release --package hostler-cli
 
 clean: ## Removes what was built.
 	cargo clean
