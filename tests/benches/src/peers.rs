@@ -21,7 +21,7 @@ pub(crate) fn versions() -> Vec<(&'static str, String)> {
         ("rustc", &["rustc", "--version"]),
         ("PostgreSQL", &[&psql, "--version"]),
         ("Redis", &["redis-server", "--version"]),
-        ("Python", &["python3", "-c", hiredis]),
+        ("Python", &["/usr/bin/python3", "-c", hiredis]),
         ("Ansible", &["ansible-playbook", "--version"]),
         ("check_postgres", &["check_postgres", "--version"]),
         ("check_pgactivity", &["check_pgactivity", "--version"]),
