@@ -96,3 +96,12 @@ fn what_cannot_be_looked_at_is_unknown() {
     let refused = run(&host);
     assert!(refused.code == 3 && refused.stdout.contains("was refused on the request `systemctl`"), "{refused:?}");
 }
+
+#[test]
+fn an_answer_without_a_unit_is_never_ok() {
+    let host = host("");
+    systemctl(&host, "", 0);
+    let silent = run(&host);
+    assert_eq!(silent.code, 3, "{silent:?}");
+    assert!(silent.stdout.contains("named no unit"), "{silent:?}");
+}

@@ -43,7 +43,17 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     let endpoints = context.endpoints("endpoints");
     let answers = join_all(endpoints.iter().map(|endpoint| ask(endpoint, settings.timeout))).await;
     let units = match context.program("systemctl").arguments(SHOW).output().await {
-        Ok(text) => Some(units::parse(&text)),
+        Ok(text) => match units::parse(&text) {
+            // Each machine with systemd has units: an answer without one says nothing, and least of all that all is well.
+            none if none.is_empty() => {
+                TaskError::new("systemctl named no unit, so that none can be looked at")
+                    .remedy("run `systemctl show --no-pager '*'` by hand, as the host's user, and see what it says")
+                    .finding("units-unseen", "systemctl")
+                    .report();
+                None
+            }
+            units => Some(units),
+        },
         Err(error) if error.ends_the_run() => return Err(error),
         Err(error) if error.is_denied() && !endpoints.is_empty() && settings.required.is_empty() => None,
         Err(error) => {
