@@ -44,8 +44,11 @@ impl TryFrom<String> for Zone {
 /// The zone of the system's file of that very name.
 fn read(name: &str) -> Option<TimeZone> {
     let named = name.split('/').all(|part| part.starts_with(|first: char| first.is_ascii_uppercase()));
+    if !named {
+        return None;
+    }
     let zone = TimeZone::tzif(name, &fs::read(Path::new(ZONES).join(name)).ok()?).ok()?;
-    (named && !zone.is_unknown()).then_some(zone)
+    (!zone.is_unknown()).then_some(zone)
 }
 
 /// The machine's own zone; UTC where it does not say.

@@ -46,11 +46,8 @@ pub fn examine(bytes: Vec<u8>) -> Result<Candidate, RegistryError> {
     Ok(candidate)
 }
 
-/// [`examine`] without a look at every byte of the code, for one who compiles it next: compiling looks at each too.
-///
-/// # Errors
-/// As [`examine`], except for what is wrong in the code.
-pub fn inspect(bytes: Vec<u8>) -> Result<Candidate, RegistryError> {
+/// [`examine`] without a look at every byte of the code.
+fn inspect(bytes: Vec<u8>) -> Result<Candidate, RegistryError> {
     let size = bytes.len() as u64;
     if size > LARGEST {
         return Err(RegistryError::TooLarge { size, limit: LARGEST });
@@ -89,7 +86,7 @@ pub fn examine_file(path: &Path) -> Result<Candidate, RegistryError> {
     examine(read(path)?).map_err(|error| error.of(path))
 }
 
-/// [`inspect`], for a file.
+/// [`examine_file`] without a look at every byte of the code, for one who compiles it next: compiling looks at each.
 ///
 /// # Errors
 /// As [`examine_file`], except for what is wrong in the code.

@@ -16,7 +16,7 @@ mod lock;
 mod registry;
 mod verify;
 
-pub use candidate::{Candidate, LARGEST, examine, examine_file, inspect, inspect_file};
+pub use candidate::{Candidate, LARGEST, examine, examine_file, inspect_file};
 pub use describe::describe;
 pub use difference::{Change, Difference};
 pub use discover::{Discovered, discover};
