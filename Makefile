@@ -35,8 +35,10 @@ check: ## Formatting, lints and documentation, each without a warning.
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
-plugins: ## Builds all plugins, in one call.
+plugins: ## Builds all plugins, in one call, into target/plugins.
 	cargo build --profile plugin --target wasm32-wasip2 $(PLUGINS)
+	@mkdir -p target/plugins
+	@cp -u $(patsubst %,target/wasm32-wasip2/plugin/%.wasm,$(subst -,_,$(subst -p ,,$(PLUGINS)))) target/plugins/
 
 test-plugins:
 	cargo build --profile plugin --target wasm32-wasip2 $(PLUGINS) $(TEST_PLUGINS)
