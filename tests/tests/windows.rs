@@ -50,6 +50,10 @@ fn outside_its_window_a_changing_task_does_not_start_and_a_looking_one_does() {
     assert!(changes["summary"].as_str().is_some_and(|summary| summary.contains(&said)), "{said}: {changes:#}");
     assert_eq!(run.task("looks")["verdict"], "ok");
     assert_eq!(files(&host), 0);
+    let history = host.run(&["history", "changes"]).stdout;
+    assert!(history.contains("UNKNOWN") && history.contains("not started: it changes something"), "{history}");
+    let kept = host.run(&["history", changes["run_id"].as_str().expect("its run"), "--format", "json"]);
+    assert_eq!(kept.task("changes"), changes, "it is kept as it was told");
     assert_eq!(host.run(&["run", "weekly", "--exit", "work"]).code, 3, "a timer hears of it too");
     assert!(host.run(&["run", "weekly", "--format", "nagios"]).stdout.starts_with("UNKNOWN: "));
 }

@@ -1,12 +1,7 @@
 //! Asking a run to stop, and knowing that it was asked.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
-};
-
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// Why a run is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,73 +20,48 @@ pub enum StopReason {
 /// A child is asked whenever its parent is, and can be asked alone: the end of one run's window ends no other run.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
-    own: Arc<Shared>,
-    parent: Option<Arc<Shared>>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    reason: AtomicU8,
-    changed: Notify,
-}
-
-impl Shared {
-    fn requested(&self) -> Option<StopReason> {
-        match self.reason.load(Ordering::Acquire) {
-            1 => Some(StopReason::Interrupted),
-            2 => Some(StopReason::WindowClosed),
-            3 => Some(StopReason::TimeLimit),
-            _ => None,
-        }
-    }
+    own: watch::Sender<Option<StopReason>>,
+    parent: Option<watch::Sender<Option<StopReason>>>,
 }
 
 impl Stop {
     /// A stop of its own, that also hears this one.
     pub fn child(&self) -> Self {
-        Self { own: Arc::default(), parent: Some(self.own.clone()) }
+        Self { own: watch::Sender::default(), parent: Some(self.own.clone()) }
     }
 
     /// Asks for the stop.
     pub fn request(&self, reason: StopReason) {
-        let code = match reason {
-            StopReason::Interrupted => 1,
-            StopReason::WindowClosed => 2,
-            StopReason::TimeLimit => 3,
-        };
-        let _ = self.own.reason.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
-        self.own.changed.notify_waiters();
+        self.own.send_if_modified(|own| own.replace(own.unwrap_or(reason)).is_none());
     }
 
     /// Why, where it was asked for. An interruption of all outranks a reason of its own.
     pub fn requested(&self) -> Option<StopReason> {
-        self.parent.as_ref().and_then(|parent| parent.requested()).or_else(|| self.own.requested())
+        self.parent.as_ref().and_then(|parent| *parent.borrow()).or_else(|| *self.own.borrow())
     }
 
     /// Waits until it is asked for.
     pub async fn wait(&self) -> StopReason {
-        loop {
-            let own = self.own.changed.notified();
-            let parent = async {
-                match &self.parent {
-                    Some(parent) => parent.changed.notified().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::pin!(own, parent);
-            own.as_mut().enable();
-            // The parent's notification is registered by its first poll, before the reason is read.
-            let registered = futures::poll!(parent.as_mut());
-            if let Some(reason) = self.requested() {
-                return reason;
+        self.wait_for(|_| true).await
+    }
+
+    /// Waits until it is asked for with such a reason. Where its own is another, its parent's may still come.
+    pub async fn wait_for(&self, such: impl Fn(StopReason) -> bool) -> StopReason {
+        let asked = async |by: &watch::Sender<Option<StopReason>>| {
+            let found = by.subscribe().wait_for(|reason| reason.is_some_and(&such)).await.ok().and_then(|found| *found);
+            match found {
+                Some(reason) => reason,
+                // Its sender is held here, so that it does not close.
+                None => std::future::pending().await,
             }
-            if registered.is_ready() {
-                continue;
-            }
-            tokio::select! {
-                () = own => {}
-                () = parent => {}
-            }
+        };
+        match &self.parent {
+            None => asked(&self.own).await,
+            Some(parent) => tokio::select! {
+                biased;
+                reason = asked(parent) => reason,
+                reason = asked(&self.own) => reason,
+            },
         }
     }
 }
@@ -111,5 +81,19 @@ mod tests {
         all.request(StopReason::Interrupted);
         assert_eq!(waiting.await.expect("it ends"), StopReason::Interrupted);
         assert_eq!(one.requested(), Some(StopReason::Interrupted));
+    }
+
+    #[tokio::test]
+    async fn after_its_own_reason_an_interruption_of_all_is_still_heard() {
+        let all = Stop::default();
+        let one = all.child();
+        one.request(StopReason::WindowClosed);
+        one.request(StopReason::TimeLimit);
+        assert_eq!(one.wait().await, StopReason::WindowClosed, "the first reason holds");
+        let waiting = tokio::spawn(async move { one.wait_for(|reason| reason != StopReason::WindowClosed).await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        all.request(StopReason::Interrupted);
+        assert_eq!(waiting.await.expect("it ends"), StopReason::Interrupted);
     }
 }

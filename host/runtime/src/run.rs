@@ -16,9 +16,6 @@ use crate::{Prepared, RunFailure, Runtime, engine::TICK, wasi};
 /// How long a plugin has after it was interrupted, to end between two steps of a change.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How often it is asked whether a run past its window was interrupted too.
-const AGAIN: Duration = Duration::from_millis(200);
-
 /// How a run ended. What it reported and planned is in its context.
 #[derive(Debug)]
 pub struct RunOutcome {
@@ -61,7 +58,7 @@ impl Runtime {
         for capability in &prepared.capabilities {
             state.insert(capability.prepare(bindings, context)?);
         }
-        let mut store = Store::new(&self.engine, state);
+        let mut store = Store::new(prepared.instance.engine(), state);
         store.limiter(|state| &mut state.memory);
         count_processor_time(&mut store, ticks, context.limits.cpu_seconds);
         let ended = tokio::select! {
@@ -110,17 +107,11 @@ fn in_a_line(sentence: &str, context: &RunContext) -> String {
 
 /// Ends when the run has to end, whatever its plugin does.
 async fn outer_end(context: &Arc<RunContext>) -> RunFailure {
+    // The end of a window is asked and not enforced: a change is not broken off.
     let asked_to_stop = async {
-        loop {
-            match context.stop.wait().await {
-                // That is asked and not enforced: a change is not broken off. An interruption may still come.
-                StopReason::WindowClosed => tokio::time::sleep(AGAIN).await,
-                reason => {
-                    tokio::time::sleep(GRACE).await;
-                    return reason;
-                }
-            }
-        }
+        let reason = context.stop.wait_for(|reason| reason != StopReason::WindowClosed).await;
+        tokio::time::sleep(GRACE).await;
+        reason
     };
     tokio::select! {
         () = tokio::time::sleep(context.limits.wall()) => {

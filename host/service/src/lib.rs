@@ -15,6 +15,7 @@ mod outcome;
 mod procedure;
 mod roles;
 mod run;
+mod unstarted;
 
 pub use approval::{Approval, ApprovedTask, Basis, RequestBasis, VALID_FOR};
 pub use doctor::Examined;
@@ -23,3 +24,4 @@ pub use host::{Host, Named, open};
 pub use job::Job;
 pub use outcome::{Course, EffectCount, Outcome, TaskOutcome};
 pub use run::{RunOptions, TellEnd, TellProgress};
+pub use unstarted::Unstarted;

@@ -40,7 +40,7 @@ pub struct TaskOutcome {
     pub plugin: String,
     /// Its version.
     pub version: String,
-    /// The run, empty where it was not started.
+    /// The run.
     pub run_id: String,
     /// `check` or `apply`.
     pub mode: String,

@@ -29,7 +29,7 @@ impl Host {
             jobs.push(match self.job(task) {
                 Ok(job) => Ok(Arc::new(job)),
                 Err(error) if options.procedure.is_none() => return Err(error),
-                Err(error) => Err(self.unready(task, &options, &error)),
+                Err(error) => Err(self.not_started(&task.into(), &options, &error.to_string())),
             });
         }
         Ok(self.run_all(name, jobs, &options, parallel).await)
@@ -77,11 +77,16 @@ impl Host {
         }
         for task in order.give_up() {
             if let Ok(job) = &jobs[task] {
-                outcomes[task] = Some(self.not_started(job, options, "the procedure was stopped before it"));
+                outcomes[task] =
+                    Some(self.not_started(&job.as_ref().into(), options, "the procedure was stopped before it"));
             }
         }
         let lost = |job: &Result<Arc<Job>, TaskOutcome>| match job {
-            Ok(job) => self.not_started(job, options, "its run was lost by a defect of the host's; please report it"),
+            Ok(job) => self.not_started(
+                &job.as_ref().into(),
+                options,
+                "its run was lost by a defect of the host's; please report it",
+            ),
             Err(outcome) => outcome.clone(),
         };
         let tasks = outcomes.into_iter().zip(&jobs).map(|(outcome, job)| outcome.unwrap_or_else(|| lost(job)));

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use hostler_capability::{
-    LockError, Mode, Plan, Progress, Reported, RunContext, RunInfo, RunParts, Severity, Stop, StopReason,
-};
-use hostler_configuration::TaskConfiguration;
+use hostler_capability::{LockError, Mode, Plan, Progress, RunContext, RunInfo, RunParts, Severity, Stop, StopReason};
 use hostler_runtime::{RunFailure, RunOutcome};
 use jiff::Timestamp;
 
-use crate::{Approval, Course, Host, Job, ServiceError, TaskOutcome, clock};
+use crate::{Approval, Course, Host, Job, TaskOutcome, clock, unstarted::Unstarted};
 
 /// Told of a task's progress: its name, done, total, and a message.
 pub type TellProgress = dyn Fn(&str, u64, Option<u64>, &str) + Send + Sync;
@@ -66,24 +63,24 @@ impl Host {
         let now = Timestamp::now();
         let closes = match Self::window_closes(job, options, now, applies) {
             Ok(closes) => closes,
-            Err(reason) => return self.not_started(job, options, &reason),
+            Err(reason) => return self.not_started(&job.into(), options, &reason),
         };
         let approved = match Self::plan_of(job, options, applies) {
             Ok(approved) => approved,
-            Err(reason) => return self.not_started(job, options, &reason),
+            Err(reason) => return self.not_started(&job.into(), options, &reason),
         };
         let run_id = clock::run_id(now);
         let _lock = if options.mode == Mode::Apply {
             match self.record.locks_of(&run_id, &job.task).acquire(&job.lock()) {
                 Ok(lock) => Some(lock),
-                Err(error) => return self.not_started(job, options, &no_lock(&job.lock(), &error)),
+                Err(error) => return self.not_started(&job.into(), options, &no_lock(&job.lock(), &error)),
             }
         } else {
             None
         };
         let context = self.context(job, options, run_id, now, closes, approved);
         if let Err(error) = self.begin(job, &context) {
-            return self.not_started(job, options, &format!("the run cannot be recorded: {error}"));
+            return Unstarted::from(job).outcome(options, &format!("the run cannot be recorded: {error}"));
         }
         let closing = closes.map(|closes| tokio::spawn(close(context.stop.clone(), closes)));
         let ended = self.runtime.run(&job.prepared, &job.bindings, &context).await;
@@ -96,51 +93,6 @@ impl Host {
             outcome.verdict = outcome.verdict.max(Severity::Unknown);
         }
         outcome
-    }
-
-    /// A task that was not started, with the reason. It is never ok.
-    pub fn not_started(&self, job: &Job, options: &RunOptions, reason: &str) -> TaskOutcome {
-        let plugin = &job.manifest.plugin;
-        TaskOutcome {
-            task: job.task.clone(),
-            plugin: plugin.name.clone(),
-            version: plugin.version.to_string(),
-            run_id: String::new(),
-            mode: word(options.mode).into(),
-            started_at: clock::now_ms(),
-            duration_ms: 0,
-            course: Course::NotStarted,
-            verdict: Severity::Unknown,
-            summary: format!("not started: {reason}"),
-            troubles: vec![],
-            notes: vec![],
-            reported: Reported::default(),
-            plan: Plan::default(),
-            invocation: options.invocation.clone(),
-            basis: None,
-        }
-    }
-
-    /// A task that cannot be made ready, in a procedure whose other tasks go on.
-    pub fn unready(&self, task: &TaskConfiguration, options: &RunOptions, error: &ServiceError) -> TaskOutcome {
-        TaskOutcome {
-            task: task.name.clone(),
-            plugin: task.plugin.clone(),
-            version: String::new(),
-            run_id: String::new(),
-            mode: word(options.mode).into(),
-            started_at: clock::now_ms(),
-            duration_ms: 0,
-            course: Course::NotStarted,
-            verdict: Severity::Unknown,
-            summary: format!("not started: {error}"),
-            troubles: vec![],
-            notes: vec![],
-            reported: Reported::default(),
-            plan: Plan::default(),
-            invocation: options.invocation.clone(),
-            basis: None,
-        }
     }
 
     /// When the run's window closes, where it has one; an error where it is not open.
