@@ -26,6 +26,12 @@ pub trait Capability: Send + Sync {
     /// What wasmtime says.
     fn link(&self, linker: &mut Linker<RunState>) -> wasmtime::Result<()>;
 
+    /// A run with these bindings is about to be made ready: what takes a while may begin beside it. What goes wrong is
+    /// told when the run asks for it.
+    fn expect(&self, bindings: &[Binding]) {
+        let _ = bindings;
+    }
+
     /// Makes the part of one run, from the bindings of its kind. Opens nothing yet: a run that never calls costs
     /// nothing.
     ///

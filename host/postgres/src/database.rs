@@ -15,7 +15,7 @@ use crate::{
     errors::{is_lost, milliseconds},
     grant::Granted,
     holder::Holder,
-    pool::{Endpoint, Lease, Tag, Taken, first},
+    pool::{Endpoint, Lease, Tag, Taken},
     read::{Bracket, Problem, Refused, start},
     rows::RowBatches,
     terms::{READING, Terms},
@@ -55,30 +55,15 @@ impl Database {
     /// Whether the server is in recovery, and its identifier where that is not known yet.
     async fn ask(&self, lease: &mut Lease) -> Result<bool, Error> {
         let began = Instant::now();
-        let recovery = "SELECT pg_catalog.pg_is_in_recovery()";
-        let control = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
         loop {
             let client = lease.work().client.clone();
-            let asked = async {
-                if self.endpoint.identifier.get().is_some() {
-                    return (client.simple_query(recovery).await, None);
-                }
-                let (recovery, control) =
-                    futures::future::join(client.simple_query(recovery), client.simple_query(control)).await;
-                (recovery, Some(control))
-            };
-            let Ok((recovery, control)) = tokio::time::timeout(READING, asked).await else {
+            let Ok(looked) = tokio::time::timeout(READING, self.endpoint.look(&client)).await else {
                 return Err(Error::TimedOut(milliseconds(READING)));
             };
-            match recovery {
-                Ok(recovery) => {
-                    // Where the role may not read it the plugin is told nothing.
-                    if let Some(control) = control {
-                        let identifier = control.ok().and_then(|control| first(&control).map(Into::into));
-                        let _ = self.endpoint.identifier.set(identifier.unwrap_or_default());
-                    }
+            match looked {
+                Ok(recovering) => {
                     lease.rest();
-                    return Ok(first(&recovery) == Some("t"));
+                    return Ok(recovering);
                 }
                 Err(error) if is_lost(&error) && !lease.fresh => lease.replace(&self.tag).await?,
                 Err(error) => return Err(lease.session().names.statement(&error, began.elapsed(), READING)),

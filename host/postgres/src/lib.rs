@@ -20,6 +20,7 @@ mod doctor;
 mod dsn;
 mod environment;
 mod errors;
+mod expected;
 mod grant;
 mod held;
 mod holder;
@@ -41,7 +42,7 @@ mod transaction;
 
 use std::{sync::Arc, time::Duration};
 
-use hostler_capability::{Binding, Capability, CapabilityError, RunContext, RunState, Slot};
+use hostler_capability::{Binding, Capability, CapabilityError, Resource, RunContext, RunState, Slot};
 use wasmtime::component::Linker;
 
 pub use copy::CopiedText;
@@ -90,6 +91,14 @@ impl Capability for PostgresCapability {
         hostler_world::postgres::add_to_linker::<_, Postgres>(linker, |state: &mut RunState| {
             state.slot::<PostgresRun>()
         })
+    }
+
+    fn expect(&self, bindings: &[Binding]) {
+        for target in bindings.iter().flat_map(|binding| &binding.targets) {
+            if let Resource::Postgres(resource) = &target.resource {
+                self.pool.endpoint(&target.name, resource, None).expect();
+            }
+        }
     }
 
     fn prepare(&self, bindings: &[Binding], context: &Arc<RunContext>) -> Result<Slot, CapabilityError> {

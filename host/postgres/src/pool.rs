@@ -13,7 +13,7 @@ use futures::future::join;
 use hostler_capability::RunInfo;
 use hostler_configuration::PostgresResource;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::{
     background::Background,
@@ -21,7 +21,8 @@ use crate::{
     describe::Descriptions,
     destination::Destination,
     environment::Environment,
-    errors::ConnectError,
+    errors::{ConnectError, connecting},
+    expected::Expected,
     session::Session,
 };
 
@@ -37,7 +38,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// The run that a session serves: who owns it, and what the server shows as its name.
 #[derive(Debug, Clone)]
 pub struct Tag {
-    owner: Arc<str>,
+    pub(crate) owner: Arc<str>,
     application: String,
 }
 
@@ -51,6 +52,16 @@ impl Tag {
         // The server cuts longer names, and counts bytes.
         application.truncate(application.floor_char_boundary(63));
         Self { owner: run.run_id.as_str().into(), application }
+    }
+
+    /// What makes the server show the name.
+    pub(crate) fn set_name(&self) -> String {
+        format!("SET application_name = '{}'", self.application.replace('\'', "''"))
+    }
+
+    /// Of no run yet.
+    pub(crate) fn nobody() -> Self {
+        Self { owner: "".into(), application: "hostler".into() }
     }
 }
 
@@ -79,6 +90,7 @@ impl Pool {
                     database: database.map(Into::into),
                     environment: self.environment.clone(),
                     idle: Mutex::default(),
+                    expected: Expected::default(),
                     places: resource.connections.map(|most| Arc::new(Semaphore::new(most.get() as usize))),
                     described: Descriptions::default(),
                     identifier: OnceLock::new(),
@@ -97,6 +109,7 @@ pub(crate) struct Endpoint {
     database: Option<String>,
     environment: Arc<Environment>,
     idle: Mutex<Idle>,
+    pub(crate) expected: Expected,
     /// One a session, where the operator allows only so many.
     places: Option<Arc<Semaphore>>,
     pub(crate) described: Descriptions,
@@ -131,6 +144,9 @@ impl Endpoint {
             Some(places) => places.clone().acquire_owned().await.ok(),
             None => None,
         };
+        if let Some((session, recovering)) = self.arrived(tag).await? {
+            return Ok(Taken { session, recovering: Some(recovering), fresh: true, place });
+        }
         while let Some(mut session) = self.pick(tag) {
             if session.owner == tag.owner {
                 return Ok(Taken { session, recovering: None, fresh: false, place });
@@ -150,6 +166,30 @@ impl Endpoint {
     /// A new session.
     pub(crate) async fn open(&self, tag: &Tag) -> Result<Session, ConnectError> {
         connect(&self.name, &self.destination()?, &tag.owner, &tag.application).await
+    }
+
+    /// Whether a session may be opened that nobody asked for yet.
+    pub(crate) fn may_expect(&self) -> bool {
+        self.places.is_none() && held(&self.idle).sessions.is_empty()
+    }
+
+    /// Whether the server is in recovery. Its identifier is asked with it where that is not known yet; where the role
+    /// may not read it, plugins are told nothing.
+    pub(crate) async fn look(&self, client: &Client) -> Result<bool, tokio_postgres::Error> {
+        let recovery = client.simple_query("SELECT pg_catalog.pg_is_in_recovery()");
+        if self.identifier.get().is_some() {
+            return Ok(first(&recovery.await?) == Some("t"));
+        }
+        let control = client.simple_query("SELECT system_identifier FROM pg_catalog.pg_control_system()");
+        let (recovery, control) = join(recovery, control).await;
+        let recovery = recovery?;
+        let identifier = control.ok().and_then(|control| first(&control).map(Into::into));
+        let _ = self.identifier.set(identifier.unwrap_or_default());
+        Ok(first(&recovery) == Some("t"))
+    }
+
+    pub(crate) fn failed(&self, error: &tokio_postgres::Error) -> ConnectError {
+        connecting(&self.name, error, false)
     }
 
     fn pick(&self, tag: &Tag) -> Option<Session> {
@@ -192,8 +232,7 @@ impl Endpoint {
 /// Takes from a session what another run left, and says whether the server is in recovery. `None` where it failed.
 async fn renew(session: &Session, tag: &Tag) -> Option<bool> {
     let client = &session.client;
-    let name = tag.application.replace('\'', "''");
-    let name = format!("SET application_name = '{name}'; SELECT pg_catalog.pg_is_in_recovery()");
+    let name = format!("{}; SELECT pg_catalog.pg_is_in_recovery()", tag.set_name());
     let (discarded, answer) = join(client.batch_execute("DISCARD ALL"), client.simple_query(&name)).await;
     discarded.ok()?;
     check_for_client(session);

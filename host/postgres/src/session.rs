@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt;
 use hostler_world::postgres::Notice;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -22,7 +23,7 @@ use tokio::{
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::errors::Names;
+use crate::{errors::Names, pool::Tag};
 
 /// The settings of every session, as startup options. Memory, costs and the like stay the operator's.
 pub(crate) const SETTINGS: [(&str, &str); 12] = [
@@ -140,6 +141,12 @@ impl Session {
     /// Whether another run may have it after a `DISCARD ALL`.
     pub(crate) fn is_plain(&self) -> bool {
         !self.looked_up.load(Ordering::Relaxed)
+    }
+
+    /// Gives a session that served no run yet to a run. Sent, and not waited for.
+    pub(crate) fn rename(&mut self, tag: &Tag) {
+        self.owner = tag.owner.clone();
+        let _ = self.client.batch_execute(&tag.set_name()).now_or_never();
     }
 
     /// Gathers notices from here on.

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -17,13 +17,14 @@ use crate::{CodeCache, Prepared, RuntimeError};
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// The most runs that have an instance at a time.
-const MOST_PARALLEL: usize = 64;
+const MOST_PARALLEL: u32 = 64;
 
 /// Makes plugins ready and runs them.
 pub struct Runtime {
     /// One permit a run that has an instance: what does not fit into the pool waits instead of failing.
     pub(crate) places: tokio::sync::Semaphore,
-    pub(crate) engine: Engine,
+    parallel: u32,
+    engine: OnceLock<Engine>,
     pub(crate) capabilities: Vec<Arc<dyn Capability>>,
     pub(crate) scratch: std::path::PathBuf,
     cache: Option<CodeCache>,
@@ -32,53 +33,65 @@ pub struct Runtime {
 
 impl Runtime {
     /// A runtime that links these capabilities. `cache` keeps compiled code, `scratch` the runs' empty directories;
-    /// at most `parallel` runs have an instance at a time, and further ones wait.
-    ///
-    /// # Errors
-    /// Where the engine cannot be set up on this machine.
+    /// at most `parallel` runs have an instance at a time, and further ones wait. The engine is set up for the first
+    /// plugin.
     pub fn new(
         capabilities: Vec<Arc<dyn Capability>>,
         cache: Option<CodeCache>,
         scratch: &Path,
-        parallel: usize,
-    ) -> Result<Self, RuntimeError> {
+        parallel: u32,
+    ) -> Self {
         let parallel = parallel.clamp(1, MOST_PARALLEL);
-        let engine = Engine::new(&configuration(u32::try_from(parallel).unwrap_or(1)))
-            .map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
-        start_ticking(&engine)?;
-        let places = tokio::sync::Semaphore::new(parallel);
-        Ok(Self { places, engine, capabilities, scratch: scratch.into(), cache, prepared: Mutex::default() })
+        Self {
+            places: tokio::sync::Semaphore::new(parallel as usize),
+            parallel,
+            engine: OnceLock::new(),
+            capabilities,
+            scratch: scratch.into(),
+            cache,
+            prepared: Mutex::default(),
+        }
     }
 
     /// Makes a plugin ready: compiled, linked to what it requests and to nothing else. Kept by digest.
     ///
     /// # Errors
-    /// Where it does not compile, or does not fit the contract.
+    /// Where it does not compile, does not fit the contract, or the engine cannot be set up on this machine.
     pub fn prepare(
         &self,
         digest: &str,
         manifest: &Manifest,
         component: impl FnOnce() -> std::io::Result<Vec<u8>>,
     ) -> Result<Arc<Prepared>, RuntimeError> {
-        if let Some(prepared) = self.kept().get(digest) {
+        let mut kept = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prepared) = kept.get(digest) {
             return Ok(prepared.clone());
         }
+        let engine = match self.engine.get() {
+            Some(engine) => engine,
+            None => {
+                let made = engine(self.parallel)?;
+                self.engine.get_or_init(|| made)
+            }
+        };
         let component = match &self.cache {
-            Some(cache) => cache.load(&self.engine, digest, component)?,
+            Some(cache) => cache.load(engine, digest, component)?,
             None => {
                 let bytes = component().map_err(|error| RuntimeError::Compile(error.to_string()))?;
-                wasmtime::component::Component::new(&self.engine, bytes)
+                wasmtime::component::Component::new(engine, bytes)
                     .map_err(|error| RuntimeError::Compile(format!("{error:#}")))?
             }
         };
-        let prepared = Arc::new(Prepared::link(self, manifest, &component)?);
-        self.kept().insert(digest.to_owned(), prepared.clone());
+        let prepared = Arc::new(Prepared::link(engine, &self.capabilities, manifest, &component)?);
+        kept.insert(digest.to_owned(), prepared.clone());
         Ok(prepared)
     }
+}
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Prepared>>> {
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn engine(parallel: u32) -> Result<Engine, RuntimeError> {
+    let engine = Engine::new(&configuration(parallel)).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
+    start_ticking(&engine)?;
+    Ok(engine)
 }
 
 /// The pool is as large as the runs that are side by side need it: each stack and memory in it costs a system call when

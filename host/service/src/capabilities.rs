@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hostler_capability::Capability;
+use hostler_capability::{Binding, Capability};
 use hostler_configuration::Configuration;
 use hostler_files::FilesCapability;
 use hostler_history::HistoryCapability;
@@ -33,6 +33,11 @@ impl Capabilities {
         all.extend(hostler_context::capabilities());
         all.extend(hostler_report::capabilities());
         Self { all, postgres }
+    }
+
+    /// A run with these bindings is about to be made ready.
+    pub(crate) fn expect(&self, bindings: &[Binding]) {
+        self.all.iter().for_each(|capability| capability.expect(bindings));
     }
 
     /// Waits for what goes on after runs have ended: cancelling, rolling back, letting locks go.

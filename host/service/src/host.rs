@@ -39,16 +39,25 @@ impl Host {
     /// Opens everything that the configuration names.
     ///
     /// # Errors
-    /// Where the state directory, the cache or the engine cannot be used.
+    /// Where the state directory or the cache cannot be used.
     pub fn open(configuration: Configuration) -> Result<Self, ServiceError> {
+        let procedures = configuration.procedures.values().filter_map(|procedure| procedure.parallel);
+        let parallel = procedures.fold(configuration.host.parallel, usize::max);
+        Self::open_for(configuration, parallel)
+    }
+
+    /// As [`Host::open`], for at most so many runs at a time.
+    ///
+    /// # Errors
+    /// As [`Host::open`].
+    pub fn open_for(configuration: Configuration, parallel: usize) -> Result<Self, ServiceError> {
         let host = &configuration.host;
         let record = Record::open(&host.state)?;
         let cache = CodeCache::open(&host.cache)?;
         let registry = Registry::open(&host.registry)?;
         let capabilities = Capabilities::new(&configuration);
-        let procedures = configuration.procedures.values().filter_map(|procedure| procedure.parallel);
-        let parallel = procedures.fold(host.parallel, usize::max);
-        let runtime = Runtime::new(capabilities.all.clone(), Some(cache), &record.scratch(), parallel)?;
+        let parallel = u32::try_from(parallel).unwrap_or(u32::MAX);
+        let runtime = Runtime::new(capabilities.all.clone(), Some(cache), &record.scratch(), parallel);
         let history = record.history().reader(scheduler(&configuration));
         Ok(Self { registry, record, runtime, capabilities, history, configuration })
     }
@@ -104,6 +113,7 @@ impl Host {
     ) -> Result<Job, ServiceError> {
         let (bindings, settings) = bind(task, &manifest, &self.configuration.resources, only_reading)?;
         let digest = digest.strip_prefix("sha256:").unwrap_or(digest).to_owned();
+        self.capabilities.expect(&bindings);
         let prepared = self.runtime.prepare(&digest, &manifest, || Ok(bytes))?;
         let mut limits = limits(&task.limits);
         if let Some(timeout) = task.timeout {

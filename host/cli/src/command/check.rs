@@ -30,7 +30,7 @@ pub(super) async fn check(config: &Path, arguments: &CheckArguments) -> anyhow::
     let (binds, settings) = (pairs("--bind", &arguments.bind)?, pairs("--set", &arguments.set)?);
     let task = TaskConfiguration::from_command_line(&candidate.manifest, &binds, &settings, &configuration.resources)
         .map_err(ServiceError::from)?;
-    let host = Arc::new(Host::open(configuration)?);
+    let host = Arc::new(Host::open_for(configuration, 1)?);
     let name = candidate.manifest.plugin.name.clone();
     let bytes = candidate.bytes().to_vec();
     let job = Arc::new(host.job_of_file(&task, candidate.manifest, &candidate.digest, bytes)?);
