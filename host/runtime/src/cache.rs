@@ -9,13 +9,13 @@
 use std::{
     fs,
     hash::{DefaultHasher, Hash, Hasher},
-    io::Write,
+    io::{Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
 use wasmtime::{Engine, component::Component};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::RuntimeError;
 
@@ -79,14 +79,20 @@ impl CodeCache {
             return None;
         }
         let expected = fs::read(checksum_of(path)).ok()?;
-        let compiled = fs::read(path).ok()?;
-        if xxh3_128(&compiled).to_be_bytes().as_slice() != expected {
+        if checksum(path).ok()?.as_slice() != expected {
             tracing::warn!(path = %path.display(), "compiled code is damaged; compiling afresh");
             return None;
         }
         // SAFETY: the bytes are those that this user's host wrote for this very engine: the checksum fits, the name
-        // carries the engine's compatibility hash, and nobody else can write the directory.
-        unsafe { Component::deserialize(engine, &compiled) }.ok()
+        // carries the engine's compatibility hash, and nobody else can write the directory. A file of the cache is
+        // replaced and never written again, so that it stays what is mapped.
+        let mapped = unsafe { Component::deserialize_file(engine, path) };
+        mapped.ok().or_else(|| {
+            // A directory mounted `noexec` has no code mapped from it, but its bytes can be copied.
+            let compiled = fs::read(path).ok()?;
+            // SAFETY: as above.
+            unsafe { Component::deserialize(engine, &compiled) }.ok()
+        })
     }
 
     fn write(&self, component: &Component, path: &Path) -> std::io::Result<()> {
@@ -100,6 +106,18 @@ impl CodeCache {
         file.write_all(contents)?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
+    }
+}
+
+/// The checksum of a file, which is not kept in memory: most of the code is never looked at again.
+fn checksum(path: &Path) -> std::io::Result<[u8; 16]> {
+    let mut file = fs::File::open(path)?;
+    let (mut hasher, mut piece) = (Xxh3::new(), [0; 16 << 10]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hasher.digest128().to_be_bytes()),
+            length => hasher.update(&piece[..length]),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use hostler_configuration::{
 };
 use hostler_manifest::{Manifest, did_you_mean};
 use hostler_record::{KeptRun, Record, RecordError, RunEnd, RunFilter, RunStart, Scheduler};
-use hostler_registry::Registry;
+use hostler_registry::{Candidate, Registry};
 use hostler_runtime::{CodeCache, Runtime};
 use jiff::Timestamp;
 
@@ -86,7 +86,7 @@ impl Host {
     /// Where its plugin is not installed, was changed, or does not fit the task.
     pub fn job(&self, task: &TaskConfiguration) -> Result<Job, ServiceError> {
         let (bytes, installed) = self.registry.load(&task.plugin)?;
-        self.ready(task, installed.manifest, &installed.digest, bytes, false)
+        self.ready(task, installed.manifest, &installed.digest, || bytes, false)
     }
 
     /// Makes a plugin ready that is not installed: nothing is granted that changes anything.
@@ -96,11 +96,9 @@ impl Host {
     pub fn job_of_file(
         &self,
         task: &TaskConfiguration,
-        manifest: Manifest,
-        digest: &str,
-        bytes: Vec<u8>,
+        candidate: &Candidate,
     ) -> Result<Job, ServiceError> {
-        self.ready(task, manifest, digest, bytes, true)
+        self.ready(task, candidate.manifest.clone(), &candidate.digest, || candidate.bytes().to_vec(), true)
     }
 
     fn ready(
@@ -108,13 +106,13 @@ impl Host {
         task: &TaskConfiguration,
         manifest: Manifest,
         digest: &str,
-        bytes: Vec<u8>,
+        bytes: impl FnOnce() -> Vec<u8>,
         only_reading: bool,
     ) -> Result<Job, ServiceError> {
         let (bindings, settings) = bind(task, &manifest, &self.configuration.resources, only_reading)?;
         let digest = digest.strip_prefix("sha256:").unwrap_or(digest).to_owned();
         self.capabilities.expect(&bindings);
-        let prepared = self.runtime.prepare(&digest, &manifest, || Ok(bytes))?;
+        let prepared = self.runtime.prepare(&digest, &manifest, || Ok(bytes()))?;
         let mut limits = limits(&task.limits);
         if let Some(timeout) = task.timeout {
             limits.wall_seconds = timeout.as_secs().max(1);

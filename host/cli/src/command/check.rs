@@ -32,8 +32,7 @@ pub(super) async fn check(config: &Path, arguments: &CheckArguments) -> anyhow::
         .map_err(ServiceError::from)?;
     let host = Arc::new(Host::open_for(configuration, 1)?);
     let name = candidate.manifest.plugin.name.clone();
-    let bytes = candidate.bytes().to_vec();
-    let job = Arc::new(host.job_of_file(&task, candidate.manifest, &candidate.digest, bytes)?);
+    let job = Arc::new(host.job_of_file(&task, &candidate)?);
     let mut options = RunOptions::new(Mode::Check);
     options.keep_state = arguments.keep_state;
     options.time_zone = host.configuration.host.time_zone.clone();
