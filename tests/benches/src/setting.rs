@@ -26,15 +26,25 @@ impl Setting {
         Ok(Self { runtime, host, _files: files })
     }
 
+    /// Does something on a thread of the runtime, as the binary does with each run: whoever waits outside is woken by a
+    /// system call each time.
+    pub(crate) fn on_a_worker<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        Ok(self.runtime.block_on(self.runtime.spawn(work))?)
+    }
+
     /// A task, made ready.
-    pub(crate) fn job(&self, task: &str) -> anyhow::Result<Job> {
+    pub(crate) fn job(&self, task: &str) -> anyhow::Result<Arc<Job>> {
         let task = self.host.configuration.tasks.get(task).context("the task is configured")?;
-        Ok(self.host.job(task)?)
+        Ok(Arc::new(self.host.job(task)?))
     }
 
     /// Runs a task once, and returns its summary.
-    pub(crate) fn run(&self, job: &Job) -> anyhow::Result<String> {
-        let outcome = self.runtime.block_on(self.host.run(job, &RunOptions::new(Mode::Apply)));
+    pub(crate) fn run(&self, job: &Arc<Job>) -> anyhow::Result<String> {
+        let (host, job) = (self.host.clone(), job.clone());
+        let outcome = self.on_a_worker(async move { host.run(&job, &RunOptions::new(Mode::Apply)).await })?;
         anyhow::ensure!(outcome.course == Course::Done, "{}", outcome.summary);
         Ok(outcome.summary)
     }

@@ -1,6 +1,9 @@
 //! postgres-connections on a warm host, audit and history on, beside a bare loop that sends the same statements.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hostler_tests::Postgres;
 use tokio_postgres::{Client, NoTls};
@@ -21,8 +24,9 @@ pub(crate) fn compare() -> anyhow::Result<Vec<Line>> {
     let client = setting.runtime.block_on(async {
         let (client, connection) = tokio_postgres::connect(&server.superuser(), NoTls).await?;
         tokio::spawn(connection);
-        Ok::<_, tokio_postgres::Error>(client)
+        Ok::<_, tokio_postgres::Error>(Arc::new(client))
     })?;
+    let statements = Arc::new(statements);
     let [sandboxed, bare] = medians(
         9,
         [
@@ -36,7 +40,8 @@ pub(crate) fn compare() -> anyhow::Result<Vec<Line>> {
             &mut || {
                 let started = Instant::now();
                 for _ in 0..RUNS {
-                    setting.runtime.block_on(native(&client, &statements))?;
+                    let (client, statements) = (client.clone(), statements.clone());
+                    setting.on_a_worker(async move { native(&client, &statements).await })??;
                 }
                 Ok(started.elapsed())
             },
