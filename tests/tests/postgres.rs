@@ -29,6 +29,34 @@ fn connections_are_counted_and_one_left_in_a_transaction_is_found() {
 }
 
 #[test]
+fn a_run_opens_one_session_under_its_own_name_and_tries_a_wrong_password_once() {
+    let server = Postgres::start_with(&["log_connections=on", "log_line_prefix=%a|", "log_statement=all"]);
+    let log = || std::fs::read_to_string(server.directory().join("log")).expect("the server's log");
+    let tried = |words: &str| log().lines().filter(|line| line.contains(words)).count();
+    server.execute("CREATE ROLE careful LOGIN PASSWORD 'right'");
+    let connections = component("postgres-connections").display().to_string();
+    let check = |dsn: &str| {
+        let bind = format!("database={dsn}");
+        Hostler::new("").run(&["check", &connections, "--accept", "--bind", &bind])
+    };
+    assert_eq!(check(&server.superuser()).code, 0);
+    assert_eq!(tried("application_name=hostler"), 1, "one session, opened before it was asked for: {}", log());
+    assert!(log().lines().any(|line| line.starts_with("hostler ") && line.contains("LOG:  execute ")), "{}", log());
+    let hba = server.directory().join("data/pg_hba.conf");
+    std::fs::write(
+        &hba,
+        "host all careful 127.0.0.1/32 scram-sha-256\nlocal all all trust\nhost all all 127.0.0.1/32 trust\n",
+    )
+    .expect("written");
+    server.execute("SELECT pg_reload_conf()");
+    let refused = format!("{} password=wrong", server.dsn("careful", "postgres"));
+    eventually("the password is asked for", || check(&refused).code == 3);
+    let before = tried("password authentication failed");
+    assert_eq!(check(&refused).code, 3);
+    assert_eq!(tried("password authentication failed"), before + 1, "{}", log());
+}
+
+#[test]
 fn a_role_without_privileges_is_unknown_with_the_remedy_and_never_ok() {
     let server = Postgres::start();
     server.execute("CREATE ROLE nobody LOGIN");
