@@ -67,6 +67,127 @@ fn doctor_of_what_is_down_or_not_installed_ends_and_says_so_without_an_address()
 }
 
 #[test]
+fn doctor_asks_the_server_for_each_right_that_a_binding_grants() {
+    let server = Postgres::start();
+    server.execute("CREATE ROLE nurse LOGIN; CREATE ROLE seller; CREATE TABLE measured (id int)");
+    server.execute("CREATE TABLE orders (id int); CREATE TABLE other (id int); ALTER TABLE orders OWNER TO seller");
+    let host = Hostler::new(&format!(
+        "[postgres.main]\ndsn = {:?}\n[tasks.rows]\nplugin = \"test-rows\"\nbind.database = \"postgres.main\"\n\
+         [tasks.nightly]\nplugin = \"postgres-vacuum\"\n\
+         bind.database = {{ resource = \"postgres.main\", write = [\"public.orders\", \"public.absent\"] }}\n",
+        server.dsn("nurse", "postgres")
+    ));
+    host.install(&["test-rows", "postgres-vacuum"]);
+    let lacking = host.run(&["doctor"]);
+    assert_eq!(lacking.code, 1, "warnings: {lacking:?}");
+    let remedies: Vec<&str> = lacking.stdout.lines().filter_map(|line| line.trim().strip_prefix("→ ")).collect();
+    for remedy in ["GRANT SELECT ON public.measured TO nurse;", "GRANT pg_monitor TO nurse;", "GRANT seller TO nurse;"]
+    {
+        assert!(remedies.iter().any(|found| found.starts_with(remedy)), "{remedy}: {lacking:?}");
+    }
+    let flat = lacking.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [
+        "answers as the role nurse, a primary",
+        "nurse lacks SELECT on public.measured (for tasks.rows)",
+        "nurse may not ANALYZE, VACUUM public.orders: only the owner may (for tasks.nightly)",
+        "public.absent does not exist in the database postgres (for tasks.nightly)",
+    ] {
+        assert!(flat.contains(said), "{said}: {lacking:?}");
+    }
+    assert!(!flat.contains("public.other"), "no task is bound to it: {lacking:?}");
+    for remedy in remedies.iter().filter(|remedy| remedy.starts_with("GRANT ")) {
+        server.execute(remedy);
+    }
+    server.execute("CREATE TABLE absent (id int)");
+    let superusers = host.run(&["doctor", "nightly"]).stdout;
+    assert!(superusers.contains("ALTER TABLE public.absent OWNER TO nurse;"), "{superusers}");
+    assert!(!superusers.contains("GRANT postgres"), "a superuser's rights are not given away: {superusers}");
+    server.execute("ALTER TABLE absent OWNER TO nurse");
+    let well = host.run(&["doctor"]);
+    assert!(well.code == 0 && well.stdout.contains("the role may do what its tasks need"), "{well:?}");
+    // A narrower binding asks for less.
+    server.execute("REVOKE SELECT ON measured FROM nurse");
+    assert_eq!(host.run(&["doctor", "nightly"]).code, 0);
+    assert_eq!(host.run(&["doctor", "rows"]).code, 1);
+}
+
+/// The files of a resource: told by key and path where an operator looks, and never with what they hold.
+#[test]
+fn a_file_that_cannot_be_used_is_named_by_doctor_and_before_a_run() {
+    let host = Hostler::new("");
+    let configuration = |password: &str, dsn: &str| {
+        format!(
+            "[postgres.main]\ndsn = {dsn:?}\n{password}\
+             [tasks.connections]\nplugin = \"postgres-connections\"\nbind.database = \"postgres.main\"\n"
+        )
+    };
+    host.install(&["postgres-connections"]);
+    let file = host.path().join("db1.password");
+    let shown = file.display().to_string();
+    let password = "password_file = \"db1.password\"\n";
+    let dsn = "host=127.0.0.1 user=postgres";
+    let told = |output: &hostler_tests::Output, words: &[&str]| {
+        let flat = format!("{} {}", output.stdout, output.stderr);
+        let flat = flat.split_whitespace().collect::<Vec<_>>().join(" ");
+        for word in words {
+            assert!(flat.contains(word), "{word}: {output:?}");
+        }
+        assert!(!flat.contains("hunter2"), "{output:?}");
+    };
+    let both = |words: &[&str]| {
+        let plan = host.run(&["plan", "connections"]);
+        assert_eq!(plan.code, 3, "{plan:?}");
+        told(&plan, words);
+        let plugin = component("postgres-connections").display().to_string();
+        told(&host.run(&["check", &plugin, "--accept", "--bind", "database=postgres.main"]), words);
+        let doctor = host.run(&["doctor"]);
+        assert_eq!(doctor.code, 2, "{doctor:?}");
+        told(&doctor, words);
+    };
+    host.configure(&configuration(password, dsn));
+    both(&["postgres.main", &format!("its password_file {shown} does not exist"), &format!("create {shown}")]);
+    fs::write(&file, "hunter2").expect("a file");
+    fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("permissions");
+    both(&[
+        &format!("its password_file {shown} may be read or changed by others than its owner (its mode is 0644)"),
+        &format!("chmod 600 {shown}"),
+    ]);
+    host.configure(&configuration("", &format!("{dsn} sslmode=verify-full sslrootcert=/nowhere/ca.crt")));
+    both(&["its sslrootcert /nowhere/ca.crt does not exist", "create /nowhere/ca.crt, or correct sslrootcert"]);
+    host.configure(&configuration("service_file = \"/nowhere/services\"\n", "service=shop"));
+    both(&["its service_file /nowhere/services does not exist"]);
+
+    host.configure(
+        "[redis.cache]\nurl = \"rediss://127.0.0.1\"\npassword_file = \"/nowhere/p\"\nroot_certificates = \"/nowhere/c\"\n\
+         [endpoint.shop]\nurl = \"https://127.0.0.1\"\nheader_file = \"/nowhere/h\"\n",
+    );
+    let doctor = host.run(&["doctor"]);
+    for (key, path) in
+        [("password_file", "/nowhere/p"), ("root_certificates", "/nowhere/c"), ("header_file", "/nowhere/h")]
+    {
+        told(&doctor, &[&format!("its {key} {path} does not exist"), &format!("create {path}, or correct {key}")]);
+    }
+}
+
+/// libpq reads no password from a file that others may read, and does not say so.
+#[test]
+fn a_password_file_of_libpqs_that_is_left_out_is_told() {
+    let server = Postgres::start();
+    let host = Hostler::new(&format!("[postgres.main]\ndsn = {:?}\n", server.superuser()));
+    let file = host.path().join("pgpass");
+    fs::write(&file, "*:*:*:*:hunter2\n").expect("a file");
+    let doctor = |mode| {
+        fs::set_permissions(&file, Permissions::from_mode(mode)).expect("permissions");
+        let output = host.command(&["doctor"]).env("PGPASSFILE", &file).output().expect("hostler starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    let (code, loose) = doctor(0o644);
+    assert!(code == Some(1) && loose.contains("no password is read from it, as with libpq"), "{loose}");
+    assert!(loose.contains(&format!("chmod 600 {}", file.display())) && !loose.contains("hunter2"), "{loose}");
+    assert_eq!(doctor(0o600).0, Some(0));
+}
+
+#[test]
 fn with_the_role_and_the_user_that_roles_prints_all_works() {
     let (server, cache) = (Postgres::start(), RedisServer::start());
     let host = Hostler::new(&format!(

@@ -59,8 +59,12 @@ fn a_server_that_refuses_the_password() {
     fs::write(&rules, format!("host all secured all scram-sha-256\n{others}")).expect("they are written");
     server.execute("SELECT pg_reload_conf()");
     let wrong = host(|_| format!("{} password=hunter2", server.dsn("secured", "postgres")));
-    let said = ["refused the connection: the password is wrong (SQLSTATE 28P01)"];
+    let said = ["refused the connection: the password is wrong (28P01)"];
     let run = all_unknown(&wrong, &said, &["hunter2", &server.port.to_string()]);
+    let text = wrong.run(&["run", "postgres-vacuum"]).stdout;
+    for line in text.lines().filter(|line| line.contains("28P01")) {
+        assert_eq!(line.matches("28P01").count(), 1, "the code is told once: {text}");
+    }
     assert!(run.stdout.contains("look at password_file"), "what to do: {run:?}");
     let none = host(|_| server.dsn("secured", "postgres"));
     all_unknown(&none, &["the server wants a password, and there is none: set password_file"], &[]);

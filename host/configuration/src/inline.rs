@@ -43,7 +43,7 @@ pub fn inline(kind: &str, text: &str, resources: &Resources) -> Result<Resource,
     };
     match kind {
         "postgres" => {
-            check_dsn(text).map_err(unknown)?;
+            check_dsn(text).map_err(|problem| unknown(&problem))?;
             Ok(Resource::Postgres(PostgresResource { dsn: text.into(), ..Default::default() }))
         }
         "redis" => {

@@ -9,13 +9,14 @@
 mod amount;
 mod bind;
 mod binding;
+mod dsn;
 mod errors;
+mod files;
 mod host;
 mod inline;
 mod limits;
 mod load;
 mod moment;
-mod names;
 mod narrow;
 mod place;
 mod procedure;
@@ -31,12 +32,13 @@ mod zone;
 
 pub use bind::bind;
 pub use binding::{Binding, Grant, Target};
+pub use dsn::{ConnectionString, DsnError, ServiceError, ServiceFile, percent_decoded, user_and_database};
 pub use errors::{BindingError, BindingErrors, ConfigurationError, ConfigurationErrors, Warning};
+pub use files::{FileError, FileProblem, check_alone, check_readable, read_secret};
 pub use host::HostConfiguration;
 pub use inline::inline;
 pub use limits::LimitsConfiguration;
 pub use load::Configuration;
-pub use names::user_and_database;
 pub use narrow::{
     DEFAULT_CONNECTIONS, DirectoryNarrowing, EndpointNarrowing, HistoryNarrowing, Narrowing, PostgresNarrowing,
     ProgramNarrowing, RedisNarrowing, Wider, changes, grant_of, redis_only_reads, wider,

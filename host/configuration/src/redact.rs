@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::{EndpointResource, PostgresResource, ProgramResource, RedisResource};
+use crate::{EndpointResource, PostgresResource, ProgramResource, RedisResource, dsn};
 
 const HIDDEN: &str = "***";
 
@@ -99,40 +99,10 @@ fn redacted_url(scheme: &str, rest: &str) -> String {
     shown
 }
 
-/// The pairs of libpq's keyword form; nothing where it is not one.
-pub(crate) fn keywords(text: &str) -> Option<Vec<(String, String)>> {
-    let mut pairs = Vec::new();
-    let mut letters = text.chars().peekable();
-    loop {
-        while letters.next_if(|letter| letter.is_whitespace()).is_some() {}
-        if letters.peek().is_none() {
-            return Some(pairs);
-        }
-        let mut key = String::new();
-        while let Some(letter) = letters.next_if(|letter| letter.is_ascii_alphanumeric() || *letter == '_') {
-            key.push(letter);
-        }
-        while letters.next_if(|letter| letter.is_whitespace()).is_some() {}
-        if key.is_empty() || letters.next() != Some('=') {
-            return None;
-        }
-        while letters.next_if(|letter| letter.is_whitespace()).is_some() {}
-        let mut value = String::new();
-        if letters.next_if_eq(&'\'').is_some() {
-            loop {
-                match letters.next()? {
-                    '\'' => break,
-                    '\\' => value.push(letters.next()?),
-                    letter => value.push(letter),
-                }
-            }
-        } else {
-            while let Some(letter) = letters.next_if(|letter| !letter.is_whitespace()) {
-                value.push(if letter == '\\' { letters.next()? } else { letter });
-            }
-        }
-        pairs.push((key, value));
-    }
+/// The pairs of libpq's keyword form; nothing where it is not one, or a key of it is none: a key is shown.
+fn keywords(text: &str) -> Option<Vec<(String, String)>> {
+    let is_key = |key: &str| key.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'_');
+    dsn::keywords(text).ok().filter(|pairs| pairs.iter().all(|(key, _)| is_key(key)))
 }
 
 impl fmt::Debug for PostgresResource {

@@ -13,8 +13,8 @@ use hostler_policy::{
 };
 
 use crate::{
-    ConfigurationError, DirectoryResource, EndpointResource, PostgresResource, ProgramForm, ProgramResource,
-    RedisResource, Resource, Warning, redact::has_password, section::Section,
+    ConfigurationError, ConnectionString, DirectoryResource, EndpointResource, PostgresResource, ProgramForm,
+    ProgramResource, RedisResource, Resource, Warning, redact::has_password, section::Section,
 };
 
 /// The kinds of resources that a configuration names.
@@ -140,13 +140,16 @@ fn beside(path: &mut Option<PathBuf>, directory: &Path) {
     }
 }
 
-/// The form alone: the client reads the rest, and tells what it does not know.
-pub(crate) fn check_dsn(dsn: &str) -> Result<(), &'static str> {
+/// The form: which keywords hold is the client's to say.
+pub(crate) fn check_dsn(dsn: &str) -> Result<(), String> {
     let url = ["postgres://", "postgresql://"].iter().any(|scheme| dsn.starts_with(scheme));
-    if url || (dsn.contains('=') && !dsn.contains("://")) {
-        return Ok(());
+    if !url && (!dsn.contains('=') || dsn.contains("://")) {
+        return Err(
+            "is no connection string; write \"host=db1 dbname=shop user=hostler\", \"service=NAME\" or \"postgres://…\""
+                .into(),
+        );
     }
-    Err("is no connection string; write \"host=db1 dbname=shop user=hostler\", \"service=NAME\" or \"postgres://…\"")
+    ConnectionString::parse(dsn).map(drop).map_err(|error| format!("cannot be read: {error}"))
 }
 
 pub(crate) fn check_redis(url: &str) -> Result<(), String> {

@@ -374,3 +374,18 @@ proptest::proptest! {
         let _ = Configuration::load(&written.path());
     }
 }
+
+#[test]
+fn a_connection_string_that_cannot_be_read_is_told_with_its_line_and_without_what_it_holds() {
+    for (dsn, said) in [
+        ("host=db1 hunter2", "the connection string is wrong at byte 9"),
+        ("host=db1 password='hunter2", "has no end"),
+        ("postgres://u:hunter2%zz@db1/shop", "wrong %-escape"),
+        ("postgres://u:hunter2@[::1/shop", "an address in [ without ]"),
+    ] {
+        let errors = Written::new(&format!("[postgres.main]\ndsn = {dsn:?}\n")).errors();
+        let [error] = errors.as_slice() else { panic!("one thing is wrong: {errors:?}") };
+        assert!(error.starts_with("hostler.toml:2") && error.contains("`postgres.main.dsn`"), "{error}");
+        assert!(error.contains(said) && !error.contains("hunter2"), "{error}");
+    }
+}

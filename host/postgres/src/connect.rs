@@ -6,11 +6,13 @@ use futures::FutureExt;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage, config::SslMode};
 
 use crate::{
-    destination::{Destination, Place, Role},
+    destination::{Destination, Role},
     errors::{ConnectError, Names, connecting},
     password::Found,
+    places::Place,
     session::{Encryption, SETTINGS, Session},
-    tls::{self, Mode},
+    tls,
+    wanted::Mode,
 };
 
 /// From PostgreSQL 14 on the server can notice by itself that nobody waits for an answer any more: a host that was

@@ -6,7 +6,7 @@ use hostler_world::types::{Error, Failure};
 use thiserror::Error as ThisError;
 use tokio_postgres::error::{DbError, SqlState};
 
-use crate::tls;
+use crate::{problem::Problem, tls};
 
 /// Why no connection could be opened. Each text names the resource and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
@@ -17,7 +17,7 @@ pub enum ConnectError {
         /// `postgres.main`.
         resource: String,
         /// What is wrong, and what to do.
-        problem: String,
+        problem: Problem,
     },
     /// Nobody answers.
     #[error("{resource} cannot be reached: {problem}")]
@@ -36,7 +36,7 @@ pub enum ConnectError {
         limit: Duration,
     },
     /// The server says no.
-    #[error("{resource} refused the connection: {problem} (SQLSTATE {code})")]
+    #[error("{} (SQLSTATE {code})", refusal(resource, problem))]
     Refused {
         /// `postgres.main`.
         resource: String,
@@ -52,15 +52,23 @@ pub enum ConnectError {
 impl From<ConnectError> for Error {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Refused { ref code, hint, .. } if !is_passing(code) => Error::Failed(Failure {
-                code: code.clone(),
-                message: error.to_string(),
+            // The code stands beside the message, and whoever tells of both would tell it twice.
+            ConnectError::Refused { resource, code, problem, hint } if !is_passing(&code) => Error::Failed(Failure {
+                code,
+                message: refusal(&resource, &problem),
                 detail: None,
                 hint: Some(hint.into()),
             }),
+            ConnectError::Configuration { resource, problem } => {
+                Error::Unavailable(format!("{resource}: {}", problem.without_path()))
+            }
             other => Error::Unavailable(other.to_string()),
         }
     }
+}
+
+fn refusal(resource: &str, problem: &str) -> String {
+    format!("{resource} refused the connection: {problem}")
 }
 
 /// Whether the server says that it is not ready, rather than that it does not want this role.
@@ -105,7 +113,7 @@ pub(crate) fn connecting(resource: &str, error: &tokio_postgres::Error, loose: b
         "password missing" if loose => ConnectError::Configuration {
             resource,
             problem: "the server wants a password, and the password file was left out because others may read it: \
-                      chmod 0600 it"
+                      chmod 600 it; hostler doctor names it"
                 .into(),
         },
         "password missing" => ConnectError::Configuration {
@@ -248,7 +256,20 @@ fn replace_words(text: &str, word: &str, with: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Names;
+    use super::{ConnectError, Error, Names};
+
+    #[test]
+    fn a_refusal_has_its_code_once() {
+        let refused = ConnectError::Refused {
+            resource: "postgres.main".into(),
+            code: "28P01".into(),
+            problem: "the password is wrong".into(),
+            hint: "look at password_file",
+        };
+        assert_eq!(refused.to_string(), "postgres.main refused the connection: the password is wrong (SQLSTATE 28P01)");
+        let Error::Failed(failure) = refused.into() else { panic!("the server said no") };
+        assert_eq!((failure.code.as_str(), failure.message.contains("28P01")), ("28P01", false));
+    }
 
     #[test]
     fn an_address_becomes_the_name_of_the_resource() {

@@ -71,7 +71,7 @@ impl Granted {
 }
 
 /// `*` stands for anything.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let Some(mut part) = parts.next() else { return rest.is_empty() };

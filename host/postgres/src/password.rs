@@ -1,7 +1,7 @@
-//! Where a password comes from: the resource's own file, or a password file as libpq reads it (`~/.pgpass`).
+//! A password file as libpq reads it (`~/.pgpass`).
 //!
-//! A file that others may read is no secret. The resource's own is refused then; libpq's is left out, as libpq does,
-//! and where the server then asks for a password the error says why there was none.
+//! A file that others may read is no secret: it is left out, as libpq does, and where the server then asks for a
+//! password the error says why there was none. The resource's own file is refused in that case.
 
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
@@ -15,26 +15,6 @@ pub enum Found {
     Nothing,
     /// The file may be read by others, so it was left out.
     Loose,
-}
-
-/// The password in the resource's own file: its first line.
-///
-/// # Errors
-/// What is wrong and what to do, without the path.
-pub fn own(file: &Path) -> Result<String, String> {
-    let metadata = file.metadata().map_err(|error| format!("its password_file cannot be read: {}", error.kind()))?;
-    if !metadata.is_file() {
-        return Err("its password_file is not a regular file".into());
-    }
-    if metadata.permissions().mode() & 0o077 != 0 {
-        return Err("its password_file may be read by others: chmod 0600 it".into());
-    }
-    let text =
-        std::fs::read_to_string(file).map_err(|error| format!("its password_file cannot be read: {}", error.kind()))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.trim_end_matches('\r').into()),
-        _ => Err("its password_file is empty".into()),
-    }
 }
 
 /// Looks a server up in a libpq password file. A socket directory that is the default one is called `localhost`.
@@ -79,7 +59,7 @@ fn fields(line: &str) -> Vec<String> {
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 
-    use super::{Found, lookup, own};
+    use super::{Found, lookup};
 
     fn file(text: &str, mode: u32) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -97,12 +77,8 @@ mod tests {
     }
 
     #[test]
-    fn what_others_may_read_is_left_out_or_refused() {
+    fn what_others_may_read_is_left_out() {
         let loose = file("*:*:*:*:secret\n", 0o640);
         assert_eq!(lookup(loose.path(), ["a", "1", "b", "c"]), Found::Loose);
-        let problem = own(loose.path()).expect_err("others may read it");
-        assert!(problem.contains("chmod 0600") && !problem.contains("secret"));
-        assert_eq!(own(file("secret\n", 0o400).path()), Ok("secret".into()));
-        assert!(own(file("", 0o600).path()).is_err());
     }
 }

@@ -54,7 +54,7 @@ impl Run {
                 endpoint.destination().map_err(|error| CapabilityError::Resource {
                     resource: endpoint.name.clone(),
                     problem: match error {
-                        crate::ConnectError::Configuration { problem, .. } => problem,
+                        crate::ConnectError::Configuration { problem, .. } => problem.to_string(),
                         other => other.to_string(),
                     },
                 })?;

@@ -5,8 +5,9 @@
 //! may be its own root, as PostgreSQL's documentation sets it up: webpki refuses a certificate authority as a server,
 //! so a certificate that is byte for byte one of the roots is taken here, within its time.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::Path, sync::Arc};
 
+use hostler_configuration::{FileProblem, check_readable};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     SupportedProtocolVersion,
@@ -21,56 +22,16 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How much of TLS is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Mode {
-    /// None.
-    Disable,
-    /// Where the server has it.
-    #[default]
-    Prefer,
-    /// Always, whoever the server is.
-    Require,
-    /// With a certificate that the roots vouch for.
-    VerifyCa,
-    /// And that names the host.
-    VerifyFull,
-}
-
-/// The certificates that vouch for the server.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Roots {
-    /// None named.
-    #[default]
-    Unnamed,
-    /// Those in a file.
-    File(PathBuf),
-    /// The machine's own.
-    System,
-}
-
-/// What a resource says about TLS.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Wanted {
-    /// How much.
-    pub mode: Mode,
-    /// Who vouches for the server.
-    pub roots: Roots,
-    /// The client's own certificate and key.
-    pub identity: Option<(PathBuf, PathBuf)>,
-    /// Whether nothing older than TLS 1.3 will do.
-    pub newest_only: bool,
-    /// Whether the host's name is kept out of the handshake.
-    pub nameless: bool,
-    /// Whether TLS begins without asking, as PostgreSQL 17 allows.
-    pub direct: bool,
-}
+use crate::{
+    problem::Problem,
+    wanted::{Mode, Roots, Wanted},
+};
 
 /// A connector for these wishes.
 ///
 /// # Errors
 /// What is wrong with a file, named by its keyword.
-pub fn connector(wanted: &Wanted) -> Result<MakeRustlsConnect, String> {
+pub fn connector(wanted: &Wanted) -> Result<MakeRustlsConnect, Problem> {
     let provider = Arc::new(ring::default_provider());
     let versions: &[&SupportedProtocolVersion] =
         if wanted.newest_only { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
@@ -82,7 +43,8 @@ pub fn connector(wanted: &Wanted) -> Result<MakeRustlsConnect, String> {
     let mut config = match &wanted.identity {
         Some((certificate, key)) => {
             let chain = certificates(certificate, "sslcert")?;
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|_| "its sslkey is not an unencrypted PEM key")?;
+            let key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|_| FileProblem::Other("is not an unencrypted PEM key".into()).of("sslkey", key))?;
             builder.with_client_auth_cert(chain, key).map_err(|_| "its sslcert and sslkey do not belong together")?
         }
         None => builder.with_no_client_auth(),
@@ -94,11 +56,16 @@ pub fn connector(wanted: &Wanted) -> Result<MakeRustlsConnect, String> {
     Ok(MakeRustlsConnect::new(config))
 }
 
-fn certificates(file: &PathBuf, keyword: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+fn certificates(file: &Path, keyword: &str) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    check_readable(keyword, file)?;
     let found = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|_| format!("its {keyword} cannot be read as PEM"))?;
-    if found.is_empty() { Err(format!("its {keyword} holds no certificate")) } else { Ok(found) }
+        .map_err(|_| FileProblem::Other("cannot be read as PEM".into()).of(keyword, file))?;
+    if found.is_empty() {
+        Err(FileProblem::Other("holds no certificate".into()).of(keyword, file).into())
+    } else {
+        Ok(found)
+    }
 }
 
 #[derive(Debug)]
@@ -115,7 +82,7 @@ struct Chain {
 }
 
 impl Verifier {
-    fn new(wanted: &Wanted, provider: Arc<CryptoProvider>) -> Result<Self, String> {
+    fn new(wanted: &Wanted, provider: Arc<CryptoProvider>) -> Result<Self, Problem> {
         let roots = match (&wanted.roots, wanted.mode) {
             (Roots::File(file), _) => Some(certificates(file, "sslrootcert")?),
             (Roots::System, _) => Some(rustls_native_certs::load_native_certs().certs),

@@ -56,7 +56,7 @@ async fn a_password_is_taken_from_its_file_alone() {
 
     std::fs::write(&file, "\nhunter2hunter2").expect("it is written");
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("its mode is set");
-    assert!(shown(&open_error(&resource).await, &["hunter2"]).contains("no password in its first line"));
+    assert!(shown(&open_error(&resource).await, &["hunter2"]).contains("nothing in its first line"));
 
     let text = shown(&open_error(&server.resource()).await, &["hunter2"]);
     assert!(text.contains("NOAUTH") && text.contains("write password_file"), "{text}");

@@ -93,11 +93,7 @@ impl Host {
     ///
     /// # Errors
     /// Where it does not compile, or does not fit what was bound.
-    pub fn job_of_file(
-        &self,
-        task: &TaskConfiguration,
-        candidate: &Candidate,
-    ) -> Result<Job, ServiceError> {
+    pub fn job_of_file(&self, task: &TaskConfiguration, candidate: &Candidate) -> Result<Job, ServiceError> {
         self.ready(task, candidate.manifest.clone(), &candidate.digest, || candidate.bytes().to_vec(), true)
     }
 

@@ -35,6 +35,7 @@ mod pattern;
 mod read;
 mod refusal;
 mod relations;
+mod rights;
 mod rows;
 mod serialise;
 mod settings;
@@ -47,9 +48,10 @@ mod properties;
 
 pub use change::ChangeStatement;
 pub use grant::PostgresGrant;
-pub use pattern::{pattern_covers, pattern_matches};
+pub use pattern::{pattern_covers, pattern_halves, pattern_is_name, pattern_matches};
 pub use read::{ReadKind, ReadStatement};
 pub use refusal::Refusal;
+pub use rights::{NeededRight, Right};
 
 impl PostgresGrant {
     /// Judges a statement that reads: SELECT, WITH, TABLE, VALUES, SHOW, or EXPLAIN of one of these.

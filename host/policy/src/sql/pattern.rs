@@ -28,6 +28,24 @@ pub fn pattern_covers(outer: &str, inner: &str) -> bool {
     parts(outer, true).zip(parts(inner, true)).is_some_and(|(outer, inner)| covers(&outer, &inner))
 }
 
+/// Whether a pattern names one object, without a `*` that stands for any text.
+#[must_use]
+pub fn pattern_is_name(pattern: &str) -> bool {
+    pattern_is(pattern, pattern)
+}
+
+/// The pattern's schema and name, each as it is written; nothing where it has no schema, or is no pattern.
+#[must_use]
+pub fn pattern_halves(pattern: &str) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let dot = pattern.char_indices().find(|(_, letter)| {
+        quoted ^= *letter == '"';
+        *letter == '.' && !quoted
+    });
+    parts(pattern, true).filter(|parts| parts.len() == 2)?;
+    dot.map(|(place, _)| (&pattern[..place], &pattern[place + 1..]))
+}
+
 /// Whether `pattern` is `name` itself, without `*`.
 pub(super) fn pattern_is(pattern: &str, name: &str) -> bool {
     parts(pattern, true).zip(parts(name, false)).is_some_and(|(pattern, name)| pattern == name)
@@ -126,4 +144,21 @@ fn part_covers(outer: &[Piece], inner: &[Piece]) -> bool {
         }
     }
     outer[at..].iter().all(|piece| *piece == Piece::Any)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_no_star_but_in_quotes_and_its_halves_keep_theirs() {
+        for (pattern, name) in [("a.b", true), ("a.*", false), ("a*", false), ("\"*\".b", true), ("a.b.c", false)] {
+            assert_eq!(pattern_is_name(pattern), name, "{pattern}");
+        }
+        assert_eq!(pattern_halves("shop.*"), Some(("shop", "*")));
+        assert_eq!(pattern_halves("\"a.\"\"b\".c"), Some(("\"a.\"\"b\"", "c")));
+        for none in ["amcheck", "\"a.b\"", "a.b.c", "a."] {
+            assert_eq!(pattern_halves(none), None, "{none}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use hostler_capability::Grant;
 use hostler_configuration::{PostgresResource, user_and_database};
+use hostler_policy::sql::pattern_halves;
 
 use super::Needs;
 
@@ -84,7 +85,7 @@ fn objects(text: &mut String, needs: &Needs, role: &str) {
     let mut functions: BTreeSet<&str> = BTreeSet::new();
     let mut databases: BTreeSet<&str> = BTreeSet::new();
     // Whoever names an object has to see into its schema, whatever is done to it.
-    let mut schemas: BTreeSet<&str> = BTreeSet::new();
+    let mut schemas: BTreeSet<String> = BTreeSet::new();
     for grant in &needs.grants {
         let Grant::Postgres(grant) = grant else { continue };
         for pattern in &grant.read {
@@ -103,7 +104,7 @@ fn objects(text: &mut String, needs: &Needs, role: &str) {
         databases.extend(grant.databases.iter().map(String::as_str));
     }
     for schema in schemas {
-        usage(text, schema, role);
+        usage(text, &schema, role);
     }
     for (pattern, rights) in tables {
         let rights: Vec<&str> = rights.into_iter().collect();
@@ -161,12 +162,16 @@ fn schemas(pattern: &str) -> String {
 fn relations(text: &mut String, pattern: &str, rights: &str, role: &str) {
     let (schema, name) = halves(pattern);
     if !pattern.contains('*') {
-        let _ = writeln!(text, "GRANT {rights} ON {}.{} TO {role};", quote(schema), quote(name));
+        let _ = writeln!(text, "GRANT {rights} ON {}.{} TO {role};", quote(&schema), quote(&name));
         return;
     }
     text.push_str(&each(
         "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace",
-        &format!("c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {} AND {}", schemas(schema), matching("c.relname", name)),
+        &format!(
+            "c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {} AND {}",
+            schemas(&schema),
+            matching("c.relname", &name)
+        ),
         &format!("GRANT {rights} ON %I.%I TO {role}"),
         "n.nspname, c.relname",
     ));
@@ -187,17 +192,22 @@ fn each(from: &str, wanted: &str, statement: &str, names: &str) -> String {
 fn any_of(patterns: &BTreeSet<&str>, column: &str) -> String {
     let one = |pattern: &&str| {
         let (schema, name) = halves(pattern);
-        match schema {
-            "*" => matching(column, name),
-            schema => format!("{} AND {}", matching("n.nspname", schema), matching(column, name)),
+        match schema.as_str() {
+            "*" => matching(column, &name),
+            schema => format!("{} AND {}", matching("n.nspname", schema), matching(column, &name)),
         }
     };
     patterns.iter().map(one).collect::<Vec<_>>().join(" OR ")
 }
 
-/// `schema.name`, and of a single name any schema.
-fn halves(pattern: &str) -> (&str, &str) {
-    pattern.split_once('.').unwrap_or(("*", pattern))
+/// `schema.name` without the quotes of each, and of a single name any schema.
+fn halves(pattern: &str) -> (String, String) {
+    let bare = |part: &str| match part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => part.to_owned(),
+    };
+    let (schema, name) = pattern_halves(pattern).unwrap_or(("*", pattern));
+    (bare(schema), bare(name))
 }
 
 /// A column that matches a pattern in which `*` stands for any text.
@@ -258,16 +268,18 @@ mod tests {
         let narrow = printed("user=h dbname=d", &[], PostgresGrant::default());
         assert!(!narrow.contains("SELECT ON") && !narrow.contains("EXECUTE ON"), "{narrow}");
         let grant = PostgresGrant {
-            read: vec!["public.metrics".into(), "pg_catalog.pg_authid".into()],
+            read: vec!["public.metrics".into(), "pg_catalog.pg_authid".into(), "\"a.b\".c".into()],
             write: vec!["shop.orders".into()],
             statements: vec!["DELETE".into(), "VACUUM".into()],
             ..PostgresGrant::default()
         };
         let text = printed("user=h dbname=d", &[], grant);
         for line in [
+            "GRANT USAGE ON SCHEMA \"a.b\" TO h;\n",
             "GRANT USAGE ON SCHEMA public TO h;\nGRANT USAGE ON SCHEMA shop TO h;\n",
             "GRANT SELECT ON pg_catalog.pg_authid TO h;\nGRANT SELECT ON public.metrics TO h;\n",
             "GRANT DELETE ON shop.orders TO h;\n",
+            "GRANT SELECT ON \"a.b\".c TO h;\n",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

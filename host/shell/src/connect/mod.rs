@@ -1,15 +1,12 @@
 //! The address and the credential of a bound server, handed to a program out of the plugin's sight.
 
-mod dsn;
 mod postgres;
 mod redis;
 
-use std::{
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use hostler_capability::{Error, Resource, Target};
+use hostler_configuration::read_secret;
 
 /// A file that only one call has.
 #[derive(Debug)]
@@ -51,18 +48,7 @@ pub(crate) fn connection(target: &Target, reads: bool) -> Result<Connection, Err
     }
 }
 
-/// The password alone in a file that nobody else reads.
+/// The password alone in a file that nobody else reads. Its path is not repeated: the text reaches a plugin.
 fn password(file: &Path) -> Result<String, String> {
-    let text = secret_file(file, "the password file")?;
-    Ok(text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).to_owned())
-}
-
-/// A file that holds a secret. Its path is not repeated: the text reaches a plugin.
-fn secret_file(file: &Path, what: &str) -> Result<String, String> {
-    let look = |error: std::io::Error| format!("{what} cannot be read: {}", error.kind());
-    let mode = std::fs::metadata(file).map_err(look)?.mode();
-    if mode & 0o077 != 0 {
-        return Err(format!("{what} may be read by others than its owner: chmod 600 it"));
-    }
-    std::fs::read_to_string(file).map_err(look)
+    read_secret("password_file", file).map_err(|error| error.without_path())
 }

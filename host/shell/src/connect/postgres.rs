@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use hostler_configuration::PostgresResource;
+use hostler_configuration::{ConnectionString, FileError, PostgresResource, ServiceFile, check_alone};
 
-use super::{Connection, PrivateFile, dsn, password, secret_file};
+use super::{Connection, PrivateFile, password};
 
 /// Keywords that have a variable and whose value is handed on as it is.
 const VARIABLES: &[(&str, &str)] = &[
@@ -51,35 +51,31 @@ const BUNDLES: &[&str] =
     &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 pub(super) fn connection(resource: &PostgresResource, reads: bool) -> Result<Connection, String> {
-    let mut keywords = dsn::parse(&resource.dsn)?;
-    if let Some(name) = keywords.remove("service") {
-        let file = resource.service_file.clone().or_else(|| std::env::var_os("PGSERVICEFILE").map(PathBuf::from));
-        let file = file.ok_or("it names a service, and there is no service_file")?;
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| format!("its service file cannot be read: {}", error.kind()))?;
-        let mut service = dsn::service(&text, &name).ok_or("its service file has no such service")?;
-        service.extend(keywords);
-        keywords = service;
+    let mut words = ConnectionString::parse(&resource.dsn).map_err(|error| error.to_string())?;
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(name) = words.take("service") {
+        let file = ServiceFile {
+            own: resource.service_file.clone(),
+            of_environment: variable("PGSERVICEFILE"),
+            at_home: std::env::home_dir().map(|home| home.join(".pg_service.conf")),
+        };
+        words.extend(file.find(&name).map_err(|error| error.without_path())?);
     }
     let mut made = Connection::default();
-    let sslmode = keywords.get("sslmode").cloned().unwrap_or_default();
-    if sslmode.starts_with("verify") && !keywords.contains_key("sslrootcert") {
+    if words.value("sslmode").is_some_and(|mode| mode.starts_with("verify")) && words.value("sslrootcert").is_none() {
         let bundle = BUNDLES.iter().find(|path| Path::new(path).is_file());
         made.variables.push(("PGSSLROOTCERT", (*bundle.ok_or("the machine has no root certificates")?).into()));
     }
-    let secret = match (keywords.remove("password"), &resource.password_file, keywords.remove("passfile")) {
+    let secret = match (words.take("password"), &resource.password_file, words.take("passfile")) {
         (_, Some(file), _) => Some(passfile(&password(file)?)),
         (Some(secret), None, _) => Some(passfile(&secret)),
-        (None, None, Some(file)) => Some(secret_file(Path::new(&file), "its passfile")?),
-        (None, None, None) => match std::env::var_os("PGPASSFILE") {
-            Some(file) => Some(secret_file(Path::new(&file), "PGPASSFILE")?),
-            None => None,
-        },
+        (None, None, Some(file)) => Some(whole("passfile", Path::new(&file))?),
+        (None, None, None) => variable("PGPASSFILE").map(|file| whole("PGPASSFILE", &file)).transpose()?,
     };
     if let Some(contents) = secret {
         made.files.push(PrivateFile { variable: "PGPASSFILE", name: "pgpass", contents: contents.into_bytes() });
     }
-    let mut options = keywords.remove("options").unwrap_or_default();
+    let mut options = words.take("options").unwrap_or_default();
     if reads {
         // The form is said to read; the server holds it to that.
         options = format!("{options} -c default_transaction_read_only=on").trim_start().to_owned();
@@ -87,37 +83,46 @@ pub(super) fn connection(resource: &PostgresResource, reads: bool) -> Result<Con
     if !options.is_empty() {
         made.variables.push(("PGOPTIONS", options));
     }
-    let port = keywords.get("port").cloned().unwrap_or_else(|| "5432".into());
-    let host = keywords.entry("host".into()).or_insert_with(|| "/run/postgresql".into()).clone();
-    let hosts: Vec<&str> = host.split(',').collect();
+    if words.value("host").is_none() && words.value("hostaddr").is_none() {
+        words.take("host");
+        words.extend(vec![("host".into(), "/run/postgresql".into())]);
+    }
+    let list = |keyword| words.value(keyword).unwrap_or_default().split(',').map(str::trim).collect::<Vec<_>>();
+    let (hosts, ports) = (list("host"), list("port"));
     for (index, host) in hosts.iter().enumerate() {
         if host.starts_with('/') {
-            let port = port.split(',').nth(index).or(port.split(',').next()).unwrap_or("5432");
+            let port = ports.get(index).or(ports.first()).filter(|port| !port.is_empty()).unwrap_or(&"5432");
             made.sockets.push(Path::new(host).join(format!(".s.PGSQL.{port}")));
         } else {
             made.network = true;
         }
     }
-    made.network |= keywords.contains_key("hostaddr");
-    for (key, value) in keywords {
-        if matches!(key.as_str(), "host" | "hostaddr") {
+    made.network |= words.value("hostaddr").is_some();
+    for (key, value) in words.iter() {
+        if matches!(key, "host" | "hostaddr") {
             made.secrets.extend(value.split(',').map(str::to_owned));
         }
         if let Some((_, variable)) = VARIABLES.iter().find(|(known, _)| *known == key) {
-            made.variables.push((variable, value));
+            made.variables.push((variable, value.into()));
         } else if let Some((_, variable, name)) = FILES.iter().find(|(known, ..)| *known == key) {
             if key == "sslrootcert" && value == "system" {
-                made.variables.push((variable, value));
+                made.variables.push((variable, value.into()));
                 continue;
             }
-            let contents =
-                std::fs::read(&value).map_err(|error| format!("its {key} cannot be read: {}", error.kind()))?;
+            let file = Path::new(value);
+            let contents = std::fs::read(file).map_err(|error| FileError::of(key, file, &error).without_path())?;
             made.files.push(PrivateFile { variable, name, contents });
-        } else if !IGNORED.contains(&key.as_str()) {
+        } else if !IGNORED.contains(&key) {
             return Err(format!("its connection string has {key}, which a program cannot be handed"));
         }
     }
     Ok(made)
+}
+
+/// A password file as libpq has it. Its path is not repeated: the text reaches a plugin.
+fn whole(key: &str, file: &Path) -> Result<String, String> {
+    check_alone(key, file).map_err(|error| error.without_path())?;
+    std::fs::read_to_string(file).map_err(|error| FileError::of(key, file, &error).without_path())
 }
 
 /// One line for any server: the file is read by one program that is told one server.
@@ -150,6 +155,25 @@ mod tests {
         let made = of("host=/run/postgresql port=5433").expect("it is right");
         assert!(!made.network);
         assert_eq!(made.sockets, [PathBuf::from("/run/postgresql/.s.PGSQL.5433")]);
+    }
+
+    #[test]
+    fn a_port_that_is_left_out_is_the_usual_one() {
+        let made = of("postgresql://u@%2Frun%2Fa:5433,%2Frun%2Fb/shop").expect("it is right");
+        assert_eq!(made.sockets, [PathBuf::from("/run/a/.s.PGSQL.5433"), PathBuf::from("/run/b/.s.PGSQL.5432")]);
+        assert!(made.variables.contains(&("PGPORT", "5433,".into())), "libpq reads it so, too");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named_by_its_key_and_not_by_its_path() {
+        let password_file = Some(PathBuf::from("/nowhere/db1"));
+        let resource = PostgresResource { dsn: "host=a".into(), password_file, ..PostgresResource::default() };
+        let absent = connection(&resource, false).expect_err("it is not there");
+        assert!(absent.starts_with("its password_file does not exist: "), "{absent}");
+        for dsn in ["host=a passfile=/nowhere/db1", "host=a sslrootcert=/nowhere/db1", "host=a sslkey=/nowhere/db1"] {
+            let absent = of(dsn).expect_err("it is not there");
+            assert!(absent.contains("does not exist: ") && !absent.contains("/nowhere"), "{absent}");
+        }
     }
 
     #[test]

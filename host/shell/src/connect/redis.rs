@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use hostler_configuration::RedisResource;
+use hostler_configuration::{FileError, RedisResource, percent_decoded as decode};
 
-use super::{Connection, PrivateFile, dsn::decode, password};
+use super::{Connection, PrivateFile, password};
 
 pub(super) fn connection(resource: &RedisResource) -> Result<Connection, String> {
     let mut made = Connection::default();
@@ -64,7 +64,7 @@ pub(super) fn connection(resource: &RedisResource) -> Result<Connection, String>
     }
     if let Some(roots) = &resource.root_certificates {
         let contents =
-            std::fs::read(roots).map_err(|error| format!("its root_certificates cannot be read: {}", error.kind()))?;
+            std::fs::read(roots).map_err(|error| FileError::of("root_certificates", roots, &error).without_path())?;
         made.files.push(PrivateFile { variable: "REDIS_CACERT", name: "redis-root.crt", contents });
     }
     Ok(made)

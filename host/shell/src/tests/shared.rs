@@ -36,7 +36,10 @@ fn it_links_and_prepares_and_names_a_wrong_pattern() {
 #[tokio::test]
 async fn doctor_is_told_what_is_wrong_and_what_to_do() {
     let shell = ShellCapability::new(Hidden::default());
-    let problem = async |resource| examine(&shell, &resource).await.problem;
+    let problem = async |resource| {
+        let found = examine(&shell, &resource).await;
+        found.problem.map(|problem| format!("{problem}: {}", found.remedy.unwrap_or_default()))
+    };
     let good = || program("/bin/true", &[&[]], Effect::Reads);
     assert_eq!(problem(good()).await, None);
     let gone = ProgramResource { path: "/usr/bin/no-such-program".into(), ..good() };
@@ -47,7 +50,7 @@ async fn doctor_is_told_what_is_wrong_and_what_to_do() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o600)).expect("ours");
     let plain = ProgramResource { path: file.path().into(), ..good() };
-    assert!(problem(plain).await.is_some_and(|words| words.contains("chmod +x")));
+    assert!(problem(plain).await.is_some_and(|words| words.contains("not executable: chmod +x")));
     assert!(problem(program("/bin/true", &[], Effect::Reads)).await.is_some_and(|words| words.contains("allow = ")));
 
     let bare = ShellCapability::with_bubblewrap(Hidden::default(), vec![]);

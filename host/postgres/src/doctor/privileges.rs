@@ -1,84 +1,20 @@
-//! What `hostler doctor` finds out about a database: whether it can be reached, and what the role lacks.
+//! What a manifest calls a privilege: membership in a role of the server's, ownership, sequences, replication.
 
-use std::sync::Arc;
+use tokio_postgres::Error;
 
-use hostler_configuration::PostgresResource;
-use tokio_postgres::SimpleQueryMessage;
-
-use crate::{
-    connect::connect,
-    destination::Destination,
-    environment::Environment,
-    errors::{ConnectError, connecting},
-    session::Session,
-};
+use super::{Lack, Role, ask};
+use crate::session::Session;
 
 /// The first release that has `pg_maintain`: before it only an owner may vacuum.
 const MAINTAIN_SINCE: u32 = 170_000;
 
-/// Something that the role lacks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lack {
-    /// What is wrong.
-    pub problem: String,
-    /// The statement that an administrator runs.
-    pub remedy: String,
-}
-
-/// What a look at a database found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Examination {
-    /// 150018 for 15.18.
-    pub version: u32,
-    /// Whether it is a standby.
-    pub in_recovery: bool,
-    /// What the role lacks.
-    pub lacks: Vec<Lack>,
-}
-
-struct Role {
-    quoted: String,
-    superuser: bool,
-    replication: bool,
-}
-
-/// Connects to a resource (`name` without its kind), and looks which of the wanted privileges the role has. Each is
-/// the name of a role it has to be a member of, `owner`, `sequences`, `superuser` or `replication`; `a | b` is one of
-/// them.
-///
-/// # Errors
-/// Why it cannot be reached.
-pub async fn examine(
-    name: &str,
-    resource: &PostgresResource,
-    privileges: &[String],
-    environment: &Environment,
-) -> Result<Examination, ConnectError> {
-    let name = format!("postgres.{name}");
-    let destination = Destination::read(resource, None, environment)
-        .map_err(|problem| ConnectError::Configuration { resource: name.clone(), problem })?;
-    let session = connect(&name, &destination, &Arc::from("doctor"), "hostler doctor").await?;
-    let rows = ask(
-        &session,
-        "SELECT pg_catalog.quote_ident(r.rolname), r.rolsuper, r.rolreplication, pg_catalog.pg_is_in_recovery() \
-         FROM pg_catalog.pg_roles AS r WHERE r.rolname = CURRENT_USER",
-    )
-    .await?;
-    let row = rows.into_iter().next().unwrap_or_default();
-    let is = |index: usize| row.get(index).is_some_and(|value| value == "t");
-    let role = Role { quoted: row.first().cloned().unwrap_or_default(), superuser: is(1), replication: is(2) };
-    let mut lacks = Vec::new();
-    for wanted in privileges {
-        if let Some(lack) = lack(&session, &role, wanted).await? {
-            lacks.push(lack);
-        }
-    }
-    lacks.dedup();
-    Ok(Examination { version: session.version, in_recovery: is(3), lacks })
+/// Whether a privilege is one of those who own tables.
+pub(super) fn is_of_owners(wanted: &str) -> bool {
+    wanted.split('|').any(|alternative| alternative.trim() == "owner")
 }
 
 /// `None` where one of the alternatives is there. Otherwise what helps is the first of them that this server knows.
-async fn lack(session: &Session, role: &Role, wanted: &str) -> Result<Option<Lack>, ConnectError> {
+pub(super) async fn lack(session: &Session, role: &Role, wanted: &str) -> Result<Option<Lack>, Error> {
     if role.superuser {
         return Ok(None);
     }
@@ -102,7 +38,7 @@ enum Answer {
     Unknown,
 }
 
-async fn alternative_lack(session: &Session, role: &Role, wanted: &str) -> Result<Answer, ConnectError> {
+async fn alternative_lack(session: &Session, role: &Role, wanted: &str) -> Result<Answer, Error> {
     let me = &role.quoted;
     let lacks = |problem: String, remedy: String| Ok(Answer::Lacks(Lack { problem, remedy }));
     match wanted {
@@ -133,7 +69,7 @@ async fn alternative_lack(session: &Session, role: &Role, wanted: &str) -> Resul
 }
 
 /// Whether the role owns every table of the database that is not the system's.
-async fn owner(session: &Session, me: &str) -> Result<Answer, ConnectError> {
+async fn owner(session: &Session, me: &str) -> Result<Answer, Error> {
     let rows = ask(
         session,
         "SELECT pg_catalog.quote_ident(r.rolname), pg_catalog.count(*), pg_catalog.min(c.oid::pg_catalog.regclass::\
@@ -154,7 +90,7 @@ async fn owner(session: &Session, me: &str) -> Result<Answer, ConnectError> {
 }
 
 /// Whether the role may read every sequence that is not the system's.
-async fn sequences(session: &Session, me: &str) -> Result<Answer, ConnectError> {
+async fn sequences(session: &Session, me: &str) -> Result<Answer, Error> {
     // Within a CASE, since the server may ask it of a table otherwise, which is an error.
     let rows = ask(
         session,
@@ -171,16 +107,4 @@ async fn sequences(session: &Session, me: &str) -> Result<Answer, ConnectError> 
         problem: format!("{me} may not read {count} sequences, such as {sequence}"),
         remedy: format!("GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schemas} TO {me};"),
     }))
-}
-
-async fn ask(session: &Session, question: &str) -> Result<Vec<Vec<String>>, ConnectError> {
-    let asked = session.client.simple_query(question).await;
-    let messages = asked.map_err(|error| connecting(&session.names.resource, &error, false))?;
-    let rows = messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => {
-            Some((0..row.len()).map(|index| row.get(index).unwrap_or_default().to_owned()).collect())
-        }
-        _ => None,
-    });
-    Ok(rows.collect())
 }
