@@ -13,6 +13,8 @@ use crate::{Finding, Severity};
 pub enum Cause {
     /// The grant, or the approved plan, does not cover the call.
     Denied,
+    /// Nothing is bound to the request, so nothing covers the call.
+    Unbound,
     /// The call was malformed.
     Invalid,
     /// The resource cannot be reached.
@@ -70,10 +72,23 @@ impl TaskError {
         &self.message
     }
 
-    /// Whether the grant does not cover the call; an optional request that is not bound answers so too.
+    /// What the operator can do, where that is known.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        self.remedy.as_deref()
+    }
+
+    /// Whether nothing is bound to the request, which is as the operator wants it where the request is optional. What
+    /// is bound and refused is not.
+    #[must_use]
+    pub fn is_unbound(&self) -> bool {
+        self.cause == Cause::Unbound
+    }
+
+    /// Whether the grant does not cover the call, or nothing is bound to the request.
     #[must_use]
     pub fn is_denied(&self) -> bool {
-        self.cause == Cause::Denied
+        matches!(self.cause, Cause::Denied | Cause::Unbound)
     }
 
     /// Whether the resource answered with this SQLSTATE, Redis error prefix or errno name.
@@ -114,6 +129,11 @@ impl From<types::Error> for TaskError {
     fn from(error: types::Error) -> Self {
         let with = |cause, message: String, remedy: Option<String>| Self { cause, message, remedy };
         match error {
+            types::Error::Denied(denial) if is_of_no_binding(&denial.rule) => with(
+                Cause::Unbound,
+                format!("nothing is bound to the request `{}`", denial.request),
+                Some(format!("bind what it asks for at the task, as bind.{}", denial.request)),
+            ),
             types::Error::Denied(denial) => with(
                 Cause::Denied,
                 format!("`{}` was refused on the request `{}`", denial.operation, denial.request),
@@ -140,6 +160,12 @@ impl From<types::Error> for TaskError {
             types::Error::Stopped => with(Cause::Stopped, "the run is being stopped".into(), None),
         }
     }
+}
+
+/// The host's words where a request has no binding: "no program is bound to this request". A refusal in other words is
+/// taken for one of something bound, which a plugin tells rather than passes over.
+fn is_of_no_binding(rule: &str) -> bool {
+    rule.starts_with("no ") && [" is bound", " is bound to this request"].iter().any(|end| rule.ends_with(end))
 }
 
 /// What helps with failures that mean the same everywhere.
@@ -202,11 +228,29 @@ mod tests {
             rule: "statements = [\"VACUUM FULL\"]".into(),
         };
         let error = TaskError::from(types::Error::Denied(denial));
-        assert!(error.is_denied());
+        assert!(error.is_denied() && !error.is_unbound());
         let text = error.to_string();
         for part in ["VACUUM FULL public.orders", "database", "statements = [\"VACUUM FULL\"]"] {
             assert!(text.contains(part), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_not_bound_is_told_from_what_is_bound_and_refused() {
+        let denied = |rule: &str| {
+            let denial = types::Denial { request: "r".into(), operation: "run".into(), rule: rule.into() };
+            TaskError::from(types::Error::Denied(denial))
+        };
+        for rule in ["no program is bound to this request", "no request of kind \"history\" is bound"] {
+            assert!(denied(rule).is_unbound() && denied(rule).is_denied(), "{rule}");
+            assert_eq!(
+                denied(rule).to_string(),
+                "nothing is bound to the request `r`; bind what it asks for at the task, as bind.r"
+            );
+        }
+        let other = denied("allow = [\"show {text}\"]");
+        assert!(!other.is_unbound() && other.is_denied());
+        assert!(other.advice().is_some_and(|advice| advice.contains("show {text}")));
     }
 
     #[test]

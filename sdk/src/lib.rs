@@ -39,8 +39,10 @@ pub mod files;
 pub mod history;
 mod identifier;
 mod info;
+mod key;
 pub mod machine;
 pub mod network;
+mod pattern;
 pub mod postgres;
 mod range;
 pub mod redis;
@@ -55,6 +57,7 @@ pub mod testing;
 mod time;
 mod units;
 mod value;
+mod words;
 
 pub use context::{Context, Lock, Mode, RunInfo, State, Step, StopReason};
 pub use counter::{Counters, Difference, Growth};
@@ -62,7 +65,8 @@ pub use error::{Cause, During, TaskError};
 pub use futures::{future::join_all, join};
 pub use identifier::{quote_identifier, quote_literal, quote_qualified};
 pub use info::{Info, Keyspace};
-pub use range::{Range, RangeError, judge};
+pub use pattern::matches_pattern;
+pub use range::{Measure, Range, RangeError, judge, judged, judged_above, judged_below};
 pub use reply::Reply;
 pub use report::{Attachment, Finding, Metric, Severity, Table, log, progress};
 pub use rows::{Batch, ColumnValues, Row, Rows};
@@ -71,12 +75,13 @@ pub use run::{NoSettings, drive, typecheck};
 pub use time::Timestamp;
 pub use units::{ByteSize, Duration, Percent};
 pub use value::{FromValue, Value};
+pub use words::{agreed, counted, listed};
 
 /// What a plugin's file begins with.
 pub mod prelude {
     pub use crate::{
-        ByteSize, Context, Duration, During, Finding, Metric, Mode, Percent, Range, Row, Rows, Severity, Table,
-        TaskError, Timestamp, finding, judge,
+        ByteSize, Context, Duration, During, Finding, Measure, Metric, Mode, Percent, Range, Row, Rows, Severity,
+        Table, TaskError, Timestamp, agreed, counted, finding, judge, judged,
     };
     pub use serde::Deserialize;
 }

@@ -1,10 +1,13 @@
 //! Alert ranges in the Monitoring Plugins syntax, `[@][start:][end]`, and how a value is judged by two of them.
+//!
+//! The syntax is for whoever writes settings. Whoever reads a finding at night gets the limit in words beside the
+//! figure: `, critical above 90 %`.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-use crate::Severity;
+use crate::{ByteSize, Duration, Severity};
 
 /// Where a value raises an alert: `80` above 80 or below 0, `10:` below 10, `~:5` above 5, `5:10` outside of 5 to 10,
 /// `@5:10` from 5 to 10.
@@ -62,6 +65,21 @@ impl Range {
         Self { start: limit, end: f64::INFINITY, inside: false }
     }
 
+    /// Where it alerts, in words: `above 80 %`, `below 10 %`.
+    #[must_use]
+    pub fn in_words(&self, measure: Measure) -> String {
+        let [start, end] = [self.start, self.end].map(|limit| measure.show(limit));
+        let from = self.start != f64::NEG_INFINITY && self.start != 0.0;
+        match (self.inside, from, self.end != f64::INFINITY) {
+            (false, true, true) => format!("below {start} or above {end}"),
+            (false, _, true) => format!("above {end}"),
+            (false, ..) => format!("below {start}"),
+            (true, true, true) => format!("from {start} to {end}"),
+            (true, true, false) => format!("from {start} on"),
+            (true, false, _) => format!("up to {end}"),
+        }
+    }
+
     /// Whether `value` raises the alert. One that is no number does.
     #[must_use]
     pub fn matches(&self, value: f64) -> bool {
@@ -89,6 +107,55 @@ impl fmt::Display for Range {
         }
         if self.end == f64::INFINITY { Ok(()) } else { write!(formatter, "{}", self.end) }
     }
+}
+
+/// What a figure is measured in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// A count, or a ratio.
+    Plain,
+    /// Parts of a hundred.
+    Percent,
+    /// Bytes.
+    Bytes,
+    /// Seconds.
+    Seconds,
+}
+
+impl Measure {
+    fn show(self, limit: f64) -> String {
+        match self {
+            Self::Plain => limit.to_string(),
+            Self::Percent => format!("{limit} %"),
+            Self::Bytes => ByteSize::from_f64(limit).to_string(),
+            Self::Seconds => Duration::from_seconds(limit).to_string(),
+        }
+    }
+}
+
+/// The severity of `value`, and the limit that it broke, in words that go on after the figure: `, critical above 90 %`.
+/// Empty where it broke none.
+#[must_use]
+pub fn judged(value: f64, warning: &Range, critical: &Range, measure: Measure) -> (Severity, String) {
+    let severity = judge(value, warning, critical);
+    let limit = match severity {
+        Severity::Critical => format!(", critical {}", critical.in_words(measure)),
+        Severity::Warning => format!(", warning {}", warning.in_words(measure)),
+        Severity::Ok | Severity::Unknown => String::new(),
+    };
+    (severity, limit)
+}
+
+/// As [`judged`], where larger is worse and the limits are figures.
+#[must_use]
+pub fn judged_above(value: f64, warning: f64, critical: f64, measure: Measure) -> (Severity, String) {
+    judged(value, &Range::above(warning), &Range::above(critical), measure)
+}
+
+/// As [`judged`], where smaller is worse and the limits are figures.
+#[must_use]
+pub fn judged_below(value: f64, warning: f64, critical: f64, measure: Measure) -> (Severity, String) {
+    judged(value, &Range::below(warning), &Range::below(critical), measure)
 }
 
 /// The severity of `value`. One that is not a number is unknown.
@@ -123,6 +190,25 @@ mod tests {
             assert!(alerts.iter().all(|value| range.matches(*value)), "{text}");
             assert_eq!(range.to_string(), text);
         }
+    }
+
+    #[test]
+    fn the_limit_that_was_broken_stands_beside_the_figure() {
+        let range = |text| Range::parse(text).expect(text);
+        let said = |value, warning, critical, measure| judged(value, &range(warning), &range(critical), measure).1;
+        assert_eq!(said(80.0, "80", "90", Measure::Percent), "");
+        assert_eq!(said(85.0, "80", "90", Measure::Percent), ", warning above 80 %");
+        assert_eq!(said(95.0, "80", "90", Measure::Percent), ", critical above 90 %");
+        assert_eq!(said(4.0, "10:", "5:", Measure::Percent), ", critical below 5 %");
+        assert_eq!(said(301.0, "~:30", "~:300", Measure::Seconds), ", critical above 5 min");
+        assert_eq!(said(2048.0, "1024", "4096", Measure::Bytes), ", warning above 1.0 KiB");
+        assert_eq!(said(3.0, "5:10", "1:20", Measure::Plain), ", warning below 5 or above 10");
+        for (text, words) in [("@5:10", "from 5 to 10"), ("@~:5", "up to 5"), ("@5:", "from 5 on")] {
+            assert_eq!(range(text).in_words(Measure::Plain), words);
+        }
+        assert_eq!(judged_above(6.0, 5.0, 9.0, Measure::Plain), (Severity::Warning, ", warning above 5".into()));
+        assert_eq!(judged_below(6.0, 9.0, 7.0, Measure::Plain), (Severity::Critical, ", critical below 7".into()));
+        assert_eq!(judged(f64::NAN, &range("1"), &range("2"), Measure::Plain), (Severity::Unknown, String::new()));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use crate::bindings::base::hostler::plugin::types;
 use crate::bindings::redis::hostler::plugin::redis as wit;
 use crate::{Info, Reply, TaskError, stream::Items};
 
+pub use crate::key::{prefix, shown};
+
 /// The names of the servers bound to a request that takes many.
 #[must_use]
 pub fn targets(request: &str) -> Vec<String> {

@@ -5,9 +5,9 @@
 
 use std::fmt::Display;
 
-use crate::Range;
 #[cfg(target_arch = "wasm32")]
 use crate::bindings::base::hostler::plugin::{log as wit_log, report as wit};
+use crate::{Measure, Range, judged};
 
 /// How bad a finding is. The order is that of verdicts: the worst of a run is critical, then unknown, then warning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,9 +59,9 @@ impl Finding {
         }
     }
 
-    /// More of it.
+    /// More of it; an empty text is none.
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.detail = Some(detail.into()).filter(|detail| !detail.is_empty());
         self
     }
 
@@ -164,6 +164,20 @@ impl Metric {
         self.warning = Some(warning.to_string());
         self.critical = Some(critical.to_string());
         self
+    }
+
+    /// Tells the operator this figure with the ranges that it is judged by; and where it breaks one, the finding, with
+    /// the severity that follows, and the limit behind its summary. A figure that is not a number is unknown.
+    pub fn judge(self, warning: &Range, critical: &Range, finding: Finding) {
+        let measure = match self.unit.as_str() {
+            "B" => Measure::Bytes,
+            "s" => Measure::Seconds,
+            "%" => Measure::Percent,
+            _ => Measure::Plain,
+        };
+        let (severity, limit) = judged(self.value, warning, critical, measure);
+        self.ranges(warning, critical).report();
+        Finding { severity, summary: finding.summary + &limit, ..finding }.report_unless_ok();
     }
 
     /// Tells the operator; a figure that is not finite is none.
@@ -297,16 +311,33 @@ mod tests {
     }
 
     #[test]
+    fn a_figure_that_breaks_its_limit_is_a_finding_that_names_it() {
+        let (warning, critical) = (Range::above(80.0), Range::above(90.0));
+        let told = |value| {
+            testing::record(|| {
+                let finding = finding!(Severity::Ok, "used", "server", "{value} % in use");
+                Metric::gauge("used_percent", value).judge(&warning, &critical, finding);
+            })
+        };
+        assert_eq!((told(80.0).told(), told(80.0).metric("used_percent")), (vec![], Some(80.0)));
+        let recorded = told(91.0);
+        assert_eq!(recorded.told(), [("used", "server", Severity::Critical)]);
+        assert_eq!(recorded.findings[0].summary, "91 % in use, critical above 90 %");
+        assert_eq!(recorded.metrics[0].critical.as_deref(), Some("~:90"));
+        assert_eq!(told(f64::NAN).worst(), Severity::Unknown);
+    }
+
+    #[test]
     fn what_is_reported_is_recorded_in_order() {
         let recorded = testing::record(|| {
-            finding!(Severity::Warning, "one", "subject", "{} of {}", 1, 2).remedy("VACUUM").report();
+            finding!(Severity::Warning, "one", "subject", "{} of {}", 1, 2).detail("").remedy("VACUUM").report();
             finding!(Severity::Ok, "two", "subject", "well").report_unless_ok();
             Metric::gauge("disk_available_bytes", 5.0).label("mount", "/").report();
             Metric::gauge("ratio", f64::NAN).report();
             Table::new("empty", &["a"]).report();
         });
         assert_eq!(recorded.findings.len(), 1);
-        assert_eq!(recorded.findings[0].summary, "1 of 2");
+        assert_eq!((recorded.findings[0].summary.as_str(), &recorded.findings[0].detail), ("1 of 2", &None));
         assert_eq!(recorded.metrics.len(), 1);
         assert_eq!(recorded.metrics[0].unit, "B");
         assert!(recorded.tables.is_empty());

@@ -161,7 +161,7 @@ fn column(name: &str, cells: &[&Cell]) -> wit::ColumnValues {
 }
 
 #[cfg(feature = "testing")]
-pub use with_manifest::{refuses, settings};
+pub use with_manifest::{refuses, refuses_each, settings};
 
 #[cfg(feature = "testing")]
 mod with_manifest {
@@ -187,6 +187,18 @@ mod with_manifest {
     #[must_use]
     pub fn refuses(manifest: &str, given: Value) -> Option<String> {
         resolve(manifest, given).err()
+    }
+
+    /// Tries one bad value after another: the host has to refuse each, and name its setting.
+    ///
+    /// # Panics
+    /// Where one is taken, or the refusal names something else: the test fails.
+    pub fn refuses_each(manifest: &str, bad: &[(&str, Value)]) {
+        for (name, value) in bad {
+            let given = Map::from_iter([((*name).to_owned(), value.clone())]);
+            let Some(refusal) = refuses(manifest, given.into()) else { panic!("{name} = {value} is taken") };
+            assert!(refusal.starts_with(name), "{name} = {value}: {refusal}");
+        }
     }
 
     fn resolve(manifest: &str, given: Value) -> Result<Value, String> {

@@ -59,11 +59,11 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
         }
     }
     let of = if done == sources.len() { String::new() } else { format!(" of {}", sources.len()) };
-    let sources = if done == 1 && of.is_empty() { "source" } else { "sources" };
+    let noun = agreed(sources.len(), "source", "sources");
     Ok(if context.is_check() {
-        format!("{done}{of} {sources} would be archived")
+        format!("{done}{of} {noun} would be archived")
     } else {
-        format!("{done}{of} {sources} archived, {}", ByteSize(bytes))
+        format!("{done}{of} {noun} archived, {}", ByteSize(bytes))
     })
 }
 
@@ -100,8 +100,9 @@ async fn back_up(
     shelf.add(&archive);
     let best: Option<Best> = context.state().get(&best_key(name)).await?;
     let kept = Kept { newest: &archive, best: best.as_ref().map(|best| best.archive.as_str()) };
-    shelf.report(name, &archive);
-    remove(context, name, &retention.superfluous(&shelf, &kept, context.planned_at())).await?;
+    let superfluous = retention.superfluous(&shelf, &kept, context.planned_at());
+    let removed = remove(context, name, &superfluous).await?;
+    shelf.report(name, &archive, &removed);
     Ok(written)
 }
 
@@ -135,21 +136,33 @@ async fn pack(
     Ok(Some(archived))
 }
 
-/// Removes archives and checksums: each the file that was looked at, and no other that took its name since.
-async fn remove(context: &Context, name: &str, superfluous: &[&Entry]) -> Result<(), TaskError> {
+/// Removes archives and checksums: each the file that was looked at, and no other that took its name since. Returns the
+/// paths that are gone.
+async fn remove(context: &Context, name: &str, superfluous: &[&Entry]) -> Result<Vec<String>, TaskError> {
+    let mut removed = vec![];
     if superfluous.is_empty() {
-        return Ok(());
+        return Ok(removed);
     }
     let _step =
         context.step(&format!("Remove archives of {name} past their retention"), superfluous.len() as u64, 0)?;
-    let (mut removed, mut freed) = (0, 0);
-    for entry in superfluous {
-        if context.stop_requested().is_some() {
+    let mut freed = 0;
+    for (place, entry) in superfluous.iter().enumerate() {
+        if let Some(reason) = context.stop_requested() {
+            let (files, verb) =
+                (counted(superfluous.len() - place, "file"), agreed(superfluous.len() - place, "is", "are"));
+            finding!(
+                Severity::Warning,
+                "not-removed",
+                name,
+                "{reason}: {files} past their retention {verb} still there"
+            )
+            .remedy("the next run removes them; it needs their room until then")
+            .report();
             break;
         }
         match files::remove(&entry.path, Some(files::identity(&entry.metadata))).await {
             Ok(Effect::Applied) => {
-                removed += 1;
+                removed.push(entry.path.clone());
                 freed += entry.metadata.size;
             }
             Ok(Effect::Planned) => {}
@@ -161,13 +174,13 @@ async fn remove(context: &Context, name: &str, superfluous: &[&Entry]) -> Result
                 "it is past its retention and was not removed: {}",
                 error.message()
             )
-            .remedy("let the host's user write in the destination, or remove it by hand")
+            .remedy(error.advice().unwrap_or("let the host's user write in the destination, or remove it by hand"))
             .report(),
         }
     }
-    Metric::gauge("backup_removed_files", f64::from(removed)).label("source", name).report();
+    Metric::gauge("backup_removed_files", removed.len() as f64).label("source", name).report();
     Metric::gauge("backup_removed_bytes", freed as f64).label("source", name).report();
-    Ok(())
+    Ok(removed)
 }
 
 /// What an archive came to, and what it lacks.
@@ -201,19 +214,16 @@ fn told(name: &str, archive: &str, archived: &Archived, took: Duration) {
         }
         .report();
     }
-    let paths = if count == 1 { "one path was" } else { "paths were" };
-    let counted = if count == 1 { String::new() } else { format!("{count} ") };
-    finding!(Severity::Warning, "files-skipped", name, "{counted}{paths} left out of {archive}, or changed while read")
+    let (paths, verb) = (counted(count, "path"), agreed(count, "was", "were"));
+    finding!(Severity::Warning, "files-skipped", name, "{paths} {verb} left out of {archive}, or changed while read")
         .detail(detail.join("\n"))
         .remedy("let the host's user read what is left out; take a snapshot, or stop the writer, where files change while they are read")
         .report();
 }
 
 fn failed(name: &str, error: &TaskError) -> Finding {
-    let finding = finding!(Severity::Critical, "backup-failed", name, "it was not archived: {}", error.message());
-    let detail = error.to_string();
-    let remedy = detail.strip_prefix(error.message()).and_then(|rest| rest.strip_prefix("; "));
-    finding.remedy(remedy.unwrap_or("remove the cause, then run the task again; the older archives are kept"))
+    finding!(Severity::Critical, "backup-failed", name, "it was not archived: {}", error.message())
+        .remedy(error.advice().unwrap_or("remove the cause, then run the task again; the older archives are kept"))
 }
 
 fn not_reached(sources: &[Directory], reason: &str) {

@@ -90,10 +90,13 @@ impl Shelf {
         self.sets.entry(archive.into()).or_default().new = true;
     }
 
-    /// Archives without a checksum: nobody can tell whether they are still what was written.
-    pub(crate) fn report(&self, source: &str, newest: &str) {
-        let alone =
-            self.sets.iter().filter(|(name, set)| *name != newest && set.archive.is_some() && set.sidecar.is_none());
+    /// Archives without a checksum: nobody can tell whether they are still what was written. Those that this run
+    /// `removed` are nobody's worry any more.
+    pub(crate) fn report(&self, source: &str, newest: &str, removed: &[String]) {
+        let is_there = |entry: &Entry| !removed.contains(&entry.path);
+        let alone = self.sets.iter().filter(|(name, set)| {
+            *name != newest && set.archive.as_ref().is_some_and(is_there) && set.sidecar.is_none()
+        });
         for (name, _) in alone {
             finding!(
                 Severity::Warning,

@@ -1,3 +1,5 @@
+//! Which archives go and which stay, and what is said of an archive; the packing itself is the host's.
+
 use std::process::{Command, Stdio};
 
 use hostler_sdk::files::{Entry, Kind, Metadata, Ownership};
@@ -128,9 +130,11 @@ fn what_a_killed_run_left_does_not_count_and_is_cleared_in_the_end() {
         gone(&shelf, 1, None, &new, None),
         [vec![left], whole("shop", 2).to_vec(), vec![alone.clone()]].concat()
     );
-    let recorded = testing::record(|| shelf.report("shop", &new));
+    let recorded = testing::record(|| shelf.report("shop", &new, &[]));
     assert_eq!(recorded.told(), [("checksum-missing", "shop", Severity::Warning)]);
     assert!(recorded.findings[0].summary.contains(&alone));
+    let removed = [format!("/destination/{alone}")];
+    assert_eq!(testing::record(|| shelf.report("shop", &new, &removed)).told(), [], "the run took it away");
 }
 
 #[test]
@@ -169,6 +173,7 @@ fn what_is_left_out_is_named() {
     let recorded = testing::record(|| told("shop", "a.tar.zst", &archived(1), Duration::default()));
     assert_eq!(recorded.told(), [("files-skipped", "shop", Severity::Warning)]);
     assert_eq!(recorded.findings[0].detail.as_deref(), Some("source/shop/0: permission denied"));
+    assert!(recorded.findings[0].summary.starts_with("1 path was left out of a.tar.zst"));
     let recorded = testing::record(|| told("shop", "a.tar.zst", &archived(8), Duration::default()));
     assert!(
         recorded.findings[0].detail.as_deref().is_some_and(|detail| detail.ends_with("and 3 more, in the attachment"))

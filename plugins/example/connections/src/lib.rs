@@ -22,11 +22,9 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
 /// What is decided is a plain function, so that `cargo test` tries it without a server.
 fn assess(used: i64, most: i64, settings: &Settings) -> Result<String, TaskError> {
     let share = Percent::of(used as f64, most as f64).ok_or("the server allows no connection at all")?;
-    Metric::gauge("connections_used_percent", share.0).ranges(&settings.warning, &settings.critical).report();
-    let severity = judge(share.0, &settings.warning, &settings.critical);
-    finding!(severity, "connections-used", "server", "{used} of {most} connections are in use ({share})")
-        .remedy("find whose they are: SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2;")
-        .report_unless_ok();
+    let finding = finding!(Severity::Ok, "connections-used", "server", "{used} of {most} connections in use ({share})")
+        .remedy("find whose they are: SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2;");
+    Metric::gauge("connections_used_percent", share.0).judge(&settings.warning, &settings.critical, finding);
     Ok(format!("{used} of {most} connections"))
 }
 

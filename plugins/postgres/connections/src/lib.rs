@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hostler_sdk::{postgres::needs_monitor, prelude::*};
+use hostler_sdk::{judged_above, listed, postgres::needs_monitor, prelude::*};
 
 hostler_sdk::plugin!(Settings, run);
 
@@ -54,14 +54,15 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
 fn count(server: &Row, sessions: &Rows, settings: &Settings) -> Result<String, TaskError> {
     let (used, usable): (i64, i64) = (server.get("used")?, server.get("usable")?);
     let share = Percent::of(used as f64, usable as f64).unwrap_or(Percent(100.0));
-    let summary = format!("{used} of {usable} usable connections are in use ({share})");
-    Metric::gauge("postgres_connections_used_percent", share.0).ranges(&settings.warning, &settings.critical).report();
+    let summary = format!("{used} of {usable} usable connections in use ({share})");
     Metric::gauge("postgres_connections_usable", usable as f64).report();
-    finding!(judge(share.0, &settings.warning, &settings.critical), "connections-used", "server", "{summary}")
-        .remedy(
-            "find whose they are in the table `Sessions`; pool them (PgBouncer), or raise max_connections and restart",
-        )
-        .report_unless_ok();
+    Metric::gauge("postgres_connections_used_percent", share.0).judge(
+        &settings.warning,
+        &settings.critical,
+        finding!(Severity::Ok, "connections-used", "server", "{summary}").remedy(
+            "find whose they are in the table `Sessions` (--verbose shows it); pool them (PgBouncer), or raise max_connections and restart",
+        ),
+    );
     if !server.get::<bool>("sees_all")? {
         needs_monitor(server.get("role")?, "server", "what other sessions do").report();
     }
@@ -87,7 +88,7 @@ fn count(server: &Row, sessions: &Rows, settings: &Settings) -> Result<String, T
 /// Transactions that sit idle or prepared, sessions that wait for locks; the age of the oldest snapshot.
 fn held_up(sessions: &Rows, prepared: &Rows, settings: &Settings) -> Result<i64, TaskError> {
     let limits = |warning: Duration, critical: Duration| {
-        move |seconds: f64| judge(seconds, &Range::above(warning.as_seconds()), &Range::above(critical.as_seconds()))
+        move |seconds: f64| judged_above(seconds, warning.as_seconds(), critical.as_seconds(), Measure::Seconds)
     };
     let idles = limits(settings.idle_warning, settings.idle_critical);
     let waits = limits(settings.wait_warning, settings.wait_critical);
@@ -104,30 +105,21 @@ fn held_up(sessions: &Rows, prepared: &Rows, settings: &Settings) -> Result<i64,
         };
         let pid: i64 = row.get("pid")?;
         let seconds = row.get::<Option<f64>>("in_state")?.unwrap_or_default();
-        if row.get::<&str>("state")?.starts_with("idle in transaction") && idles(seconds) != Severity::Ok {
+        if row.get::<&str>("state")?.starts_with("idle in transaction") && idles(seconds).0 != Severity::Ok {
             let (worst, pids) = idle.entry(subject.clone()).or_default();
             *worst = worst.max(seconds);
             pids.push(pid);
         }
         let Some(seconds) = row.get::<Option<f64>>("waiting")? else { continue };
         longest = longest.max(seconds);
-        let blockers = row.get::<Option<&str>>("blockers")?.unwrap_or_default();
-        finding!(
-            waits(seconds),
-            "lock-wait",
-            subject,
-            "pid {pid} waits for a lock since {}, held by pid {blockers}",
-            Duration::from_seconds(seconds)
-        )
-        .remedy(format!(
-            "SELECT pid, state, usename, application_name FROM pg_stat_activity WHERE pid IN ({blockers});"
-        ))
-        .report_unless_ok();
+        wait(pid, subject, seconds, row.get::<Option<&str>>("blockers")?.unwrap_or_default(), waits(seconds))
+            .report_unless_ok();
     }
     Metric::gauge("postgres_longest_lock_wait_seconds", longest).report();
     for (subject, (seconds, pids)) in idle {
-        let list = pids.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-        finding!(idles(seconds), "idle-in-transaction", subject, "{} idle in a transaction, the longest since {}: pid {list}", pids.len(), Duration::from_seconds(seconds))
+        let pids: Vec<String> = pids.iter().map(i64::to_string).collect();
+        let ((severity, limit), list) = (idles(seconds), pids.join(", "));
+        finding!(severity, "idle-in-transaction", subject, "{} idle in a transaction, the longest for {}{limit}: pid {}", counted(pids.len(), "session"), Duration::from_seconds(seconds), listed(&pids, 10))
             .detail("It keeps its locks, and keeps VACUUM from removing rows that died since it began.")
             .remedy(format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN ({list}) AND state LIKE 'idle in transaction%';"))
             .report();
@@ -136,17 +128,32 @@ fn held_up(sessions: &Rows, prepared: &Rows, settings: &Settings) -> Result<i64,
         oldest = oldest.max(row.get("xmin_age")?);
         let (gid, seconds): (&str, f64) = (row.get("gid")?, row.get("seconds")?);
         let (database, owner): (&str, &str) = (row.get("database")?, row.get("owner")?);
+        let (severity, limit) = idles(seconds);
         finding!(
-            idles(seconds),
+            severity,
             "prepared-transaction",
             database,
-            "{owner} prepared {gid:?} {} ago, and nobody ended it",
+            "{owner} prepared {gid:?} {} ago, and nobody ended it{limit}",
             Duration::from_seconds(seconds)
         )
         .remedy(format!("ROLLBACK PREPARED {};", hostler_sdk::quote_literal(gid)))
         .report_unless_ok();
     }
     Ok(oldest)
+}
+
+/// A session that waits for a lock. The holder may be gone by now; a prepared transaction has no session, and is 0.
+fn wait(pid: i64, subject: String, seconds: f64, blockers: &str, (severity, limit): (Severity, String)) -> Finding {
+    let held = if blockers.is_empty() { String::new() } else { format!(" held by pid {blockers}") };
+    let time = Duration::from_seconds(seconds);
+    let finding = finding!(severity, "lock-wait", subject, "pid {pid} has waited {time} for a lock{held}{limit}");
+    if blockers.split(", ").any(|blocker| blocker == "0") {
+        return finding.remedy("SELECT gid, owner, prepared FROM pg_prepared_xacts; -- pid 0 is one of these: COMMIT PREPARED or ROLLBACK PREPARED");
+    }
+    finding.remedy(match blockers {
+        "" => "SELECT pid, pg_blocking_pids(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock';".into(),
+        pids => format!("SELECT pid, state, usename, application_name FROM pg_stat_activity WHERE pid IN ({pids}); -- then: SELECT pg_terminate_backend(…);"),
+    })
 }
 
 #[cfg(test)]

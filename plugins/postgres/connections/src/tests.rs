@@ -1,4 +1,6 @@
-use hostler_sdk::testing::{record, refuses, rows, settings};
+//! What is told of connections, and of the sessions that hold others up.
+
+use hostler_sdk::testing::{record, refuses_each, rows, settings};
 use serde_json::json;
 
 use super::*;
@@ -43,7 +45,7 @@ fn a_healthy_server_has_no_findings_and_counts_by_state() {
         let sessions = sessions("idle in transaction", 299.0, None);
         assert_eq!(held_up(&sessions, &none(), &settings), Ok(12));
         let summary = count(&server(3, true).one().unwrap(), &sessions, &settings).unwrap();
-        assert_eq!(summary, "3 of 100 usable connections are in use (3.0 %)");
+        assert_eq!(summary, "3 of 100 usable connections in use (3.0 %)");
     });
     assert_eq!(recorded.told(), []);
     assert_eq!(recorded.metric("postgres_connections_used_percent"), Some(3.0));
@@ -64,6 +66,26 @@ fn transactions_left_open_and_waits_are_found_with_a_remedy() {
         ]
     );
     assert_eq!(recorded.findings[2].remedy.as_deref(), Some("ROLLBACK PREPARED 'it''s';"));
+    let said: Vec<&str> = recorded.findings.iter().map(|finding| finding.summary.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "pid 7 has waited 31 s for a lock held by pid 8, warning above 30 s",
+            "1 session idle in a transaction, the longest for 30 min 1 s, critical above 30 min: pid 7",
+            "alice prepared \"it's\" 6 min 40 s ago, and nobody ended it, warning above 5 min",
+        ]
+    );
+}
+
+#[test]
+fn a_lock_without_a_holder_still_has_a_statement_that_can_be_sent() {
+    let remedy = |blockers| wait(7, "shop".into(), 99.0, blockers, (Severity::Warning, String::new())).remedy;
+    for (blockers, part) in [("", "pg_blocking_pids(pid)"), ("8, 9", "IN (8, 9)"), ("8, 0", "pg_prepared_xacts")] {
+        assert!(
+            remedy(blockers).is_some_and(|remedy| remedy.contains(part) && !remedy.contains("IN ()")),
+            "{blockers}"
+        );
+    }
 }
 
 #[test]
@@ -76,17 +98,17 @@ fn a_role_that_sees_too_little_is_unknown_and_not_ok() {
 
 #[test]
 fn each_bad_setting_is_refused() {
-    for (name, value) in [
-        ("warning", json!("x")),
-        ("critical", json!("20:10")),
-        ("idle_warning", json!("5 parsecs")),
-        ("idle_critical", json!(5)),
-        ("wait_warning", json!("0s")),
-        ("wait_critical", json!(true)),
-    ] {
-        let refusal = refuses(MANIFEST, json!({ name: value })).expect(name);
-        assert!(refusal.contains(name), "{refusal}");
-    }
+    refuses_each(
+        MANIFEST,
+        &[
+            ("warning", json!("x")),
+            ("critical", json!("20:10")),
+            ("idle_warning", json!("5 parsecs")),
+            ("idle_critical", json!(5)),
+            ("wait_warning", json!("0s")),
+            ("wait_critical", json!(true)),
+        ],
+    );
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What the catalogue alone tells.
 
 use hostler_sdk::prelude::*;
-use hostler_sdk::{quote_identifier, quote_qualified};
+use hostler_sdk::{listed, quote_identifier, quote_qualified};
 
 use crate::Settings;
 
 pub const INVALID: &str = "
     SELECT n.nspname::text AS schema, c.relname::text AS name, t.relname::text AS table_name,
-        c.relkind = 'I' AS partitioned, p.pid IS NOT NULL AS building
+        c.relkind = 'I' AS partitioned, i.indisunique AS is_unique, p.pid IS NOT NULL AS building
     FROM pg_index i
     JOIN pg_class c ON c.oid = i.indexrelid
     JOIN pg_class t ON t.oid = i.indrelid
@@ -47,6 +47,9 @@ pub const SEQUENCES: &str = "
     LEFT JOIN pg_class t ON t.oid = d.refobjid
     WHERE c.relpersistence <> 't'";
 
+/// Sequences that one remedy names.
+const NAMED: usize = 20;
+
 /// How many are invalid and not being built.
 pub fn report_invalid(rows: &Rows, sees_all: bool) -> Result<usize, TaskError> {
     let mut count = 0;
@@ -74,8 +77,13 @@ pub fn report_invalid(rows: &Rows, sees_all: bool) -> Result<usize, TaskError> {
             )
         };
         // Without pg_monitor a build under way looks the same.
-        let severity = if sees_all { severity } else { Severity::Unknown };
-        finding!(severity, "index-invalid", format!("{schema}.{name}"), "it is invalid, on {table}: {what}")
+        let (severity, or) = if sees_all { (severity, "") } else { (Severity::Unknown, ", or it is being built now") };
+        finding!(severity, "index-invalid", format!("{schema}.{name}"), "it is invalid, on {table}: {what}{or}")
+            .detail(if row.get("is_unique")? {
+                "It is unique: rows that are there twice have to go first, or the rebuild fails as well."
+            } else {
+                ""
+            })
             .remedy(remedy)
             .report();
     }
@@ -85,8 +93,9 @@ pub fn report_invalid(rows: &Rows, sees_all: bool) -> Result<usize, TaskError> {
 pub fn report_collations(rows: &Rows) -> Result<(), TaskError> {
     for row in rows.iter() {
         let name: &str = row.get("name")?;
-        let recorded = row.get::<Option<&str>>("recorded")?.unwrap_or("none");
-        let actual = row.get::<Option<&str>>("actual")?.unwrap_or("none");
+        let version =
+            |text: Option<&str>| text.map_or("one that is not recorded".into(), |text| format!("version {text}"));
+        let (recorded, actual) = (version(row.get("recorded")?), version(row.get("actual")?));
         let (subject, remedy) = match row.get::<Option<&str>>("schema")? {
             None => (
                 format!("database {name}"),
@@ -101,7 +110,9 @@ pub fn report_collations(rows: &Rows) -> Result<(), TaskError> {
                 (
                     format!("{schema}.{name}"),
                     format!(
-                        "rebuild the {indexes} indexes that use it, then: ALTER COLLATION {collation} REFRESH VERSION;"
+                        "rebuild the {} that {} it, then: ALTER COLLATION {collation} REFRESH VERSION;",
+                        counted(indexes, "index"),
+                        agreed(indexes, "uses", "use")
                     ),
                 )
             }
@@ -110,7 +121,7 @@ pub fn report_collations(rows: &Rows) -> Result<(), TaskError> {
             Severity::Warning,
             "collation-changed",
             subject,
-            "the library sorts by version {actual}, and its indexes were built by {recorded}"
+            "the library sorts by {actual}, and its indexes were built by {recorded}"
         )
         .detail("An index on text may not find rows that are there, and a unique one may take them twice.")
         .remedy(remedy)
@@ -137,7 +148,9 @@ pub fn report_sequences(rows: &Rows, settings: &Settings) -> Result<Vec<String>,
             (Some(table), Some(column)) => format!("; it feeds {table}.{column}"),
             _ => String::new(),
         };
-        finding!(judge(share, &settings.sequence_warning, &settings.sequence_critical), "sequence-near-end", format!("{schema}.{name}"), "{} of its values are used up (at {last} of {stop}){column}", Percent(share))
+        let (severity, limit) =
+            judged(share, &settings.sequence_warning, &settings.sequence_critical, Measure::Percent);
+        finding!(severity, "sequence-near-end", format!("{schema}.{name}"), "{} of its values are used up{limit} (at {last} of {stop}){column}", Percent(share))
             .detail("At its end each INSERT fails.")
             .remedy("turn the column and whatever refers to it into bigint: add a new column, fill it in batches, swap; then ALTER SEQUENCE … AS bigint")
             .report_unless_ok();
@@ -149,18 +162,18 @@ pub fn report_sequences(rows: &Rows, settings: &Settings) -> Result<Vec<String>,
 }
 
 pub fn report_unseen(sequences: &[String], role: &str) {
-    if let Some(first) = sequences.first() {
+    if !sequences.is_empty() {
+        let (count, names) = (sequences.len(), listed(sequences, 3));
+        let verb = agreed(count, "is", "are");
+        let more = if count > NAMED { " -- and so on for the others" } else { "" };
         finding!(
             Severity::Unknown,
             "privilege-missing",
             "sequences",
-            "{} sequences cannot be read by the role {role}, {first} among them",
-            sequences.len()
+            "{} {verb} not the role {role}'s to read: {names}",
+            counted(count, "sequence")
         )
-        .remedy(format!(
-            "GRANT SELECT ON {} TO {role};",
-            sequences.iter().take(20).cloned().collect::<Vec<_>>().join(", ")
-        ))
+        .remedy(format!("GRANT SELECT ON {} TO {role};{more}", sequences[..count.min(NAMED)].join(", ")))
         .report();
     }
 }

@@ -9,7 +9,7 @@ use hostler_sdk::postgres::needs_monitor;
 use hostler_sdk::prelude::*;
 
 use catalogue::{COLLATIONS, INVALID, SEQUENCES};
-use thorough::{EXTENSIONS, Extensions, INDEXES, Index};
+use thorough::{EXTENSIONS, Extensions, INDEXES, Index, Thorough, Verified};
 
 hostler_sdk::plugin!(Settings, run);
 
@@ -45,12 +45,22 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     for row in database.query(INDEXES, &[]).await?.rows().await? {
         indexes.push(Index::read(&row, server.get("block_size")?)?);
     }
-    let suspects =
-        thorough::measure(&context, &database, &extensions, &indexes, &settings, server.get("role")?).await?;
-    let verified = thorough::verify(&context, &database, &extensions, &indexes, &settings, server.get("role")?).await?;
+    let thorough = Thorough {
+        context: &context,
+        database: &database,
+        extensions: &extensions,
+        indexes: &indexes,
+        settings: &settings,
+        role: server.get("role")?,
+    };
+    let bloated = thorough.measure().await?;
+    let Verified { verified, waiting } = thorough.verify().await?;
     Metric::gauge("postgres_indexes_invalid", invalid as f64).report();
-    Metric::gauge("postgres_indexes_bloated", suspects as f64).report();
-    Ok(format!("{} indexes: {invalid} invalid, {suspects} bloated, {verified} verified in this run", indexes.len()))
+    Metric::gauge("postgres_indexes_bloated", bloated as f64).report();
+    let wait = agreed(waiting, "waits", "wait");
+    let next = if waiting > 0 { format!(", {waiting} {wait} for the next run") } else { String::new() };
+    let indexes = counted(indexes.len(), "index");
+    Ok(format!("{indexes}: {invalid} invalid, {bloated} bloated, {verified} verified in this run{next}"))
 }
 
 #[cfg(test)]

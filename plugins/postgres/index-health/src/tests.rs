@@ -1,6 +1,8 @@
+//! What is told of indexes and sequences; that the statements fit the grant.
+
 use std::collections::BTreeMap;
 
-use hostler_sdk::testing::{record, refuses, rows, settings};
+use hostler_sdk::testing::{record, refuses_each, rows, settings};
 use serde_json::json;
 
 use super::*;
@@ -16,7 +18,7 @@ fn index(oid: i64, bytes: f64, ideal: Option<f64>) -> Index {
 }
 
 fn invalid(name: &str, building: bool) -> Rows {
-    rows!(["schema", "name", "table_name", "partitioned", "building"]; ["public", name, "orders", false, building])
+    rows!(["schema", "name", "table_name", "partitioned", "is_unique", "building"]; ["public", name, "orders", false, true, building])
 }
 
 #[test]
@@ -30,7 +32,14 @@ fn an_invalid_index_is_critical_unless_it_is_being_built() {
         tell("i_ccnew", false, true).findings[0].remedy.as_deref(),
         Some("DROP INDEX CONCURRENTLY \"public\".\"i_ccnew\";")
     );
-    assert_eq!(tell("i", false, false).worst(), Severity::Unknown);
+    assert_eq!(
+        found.findings[0].summary,
+        "it is invalid, on orders: its build failed: it is written and never read, and holds no unique constraint"
+    );
+    assert!(found.findings[0].detail.as_deref().is_some_and(|detail| detail.contains("there twice")));
+    let blind = tell("i", false, false);
+    assert_eq!(blind.worst(), Severity::Unknown);
+    assert!(blind.findings[0].summary.ends_with("or it is being built now"));
 }
 
 #[test]
@@ -44,10 +53,15 @@ fn bloat_needs_both_the_factor_and_the_bytes() {
 
 #[test]
 fn without_the_extension_an_estimate_is_told_and_the_rest_is_unknown() {
-    let recorded = record(|| thorough::report_estimates(&[&index(1, 40e6, Some(10e6)), &index(2, 40e6, None)]));
+    let recorded =
+        record(|| thorough::report_estimates(&[&index(1, 40e6, Some(10e6)), &index(2, 40e6, None)], &defaults()));
     assert_eq!(
         recorded.told(),
         [("index-bloated", "public.i1", Severity::Warning), ("extension-missing", "pgstattuple", Severity::Unknown)]
+    );
+    assert_eq!(
+        recorded.findings[1].summary,
+        "the extension is not there, so how much 1 large index wastes is unknown: public.i2"
     );
 }
 
@@ -89,6 +103,7 @@ fn a_sequence_is_judged_by_what_it_has_left() {
     );
     let recorded = record(|| catalogue::report_unseen(&["\"public\".\"s\"".into()], "hostler"));
     assert_eq!(recorded.worst(), Severity::Unknown);
+    assert_eq!(recorded.findings[0].summary, "1 sequence is not the role hostler's to read: \"public\".\"s\"");
     assert_eq!(recorded.findings[0].remedy.as_deref(), Some("GRANT SELECT ON \"public\".\"s\" TO hostler;"));
 }
 
@@ -107,18 +122,18 @@ fn a_changed_collation_is_told_with_the_way_back() {
 
 #[test]
 fn each_bad_setting_is_refused() {
-    for (name, value) in [
-        ("bloat_factor", json!(0.5)),
-        ("bloat_least", json!("some")),
-        ("sequence_warning", json!("9:1")),
-        ("sequence_critical", json!([])),
-        ("verify", json!("yes")),
-        ("verify_every", json!(7)),
-        ("time", json!("0s")),
-    ] {
-        let refusal = refuses(MANIFEST, json!({ name: value })).expect(name);
-        assert!(refusal.contains(name), "{refusal}");
-    }
+    refuses_each(
+        MANIFEST,
+        &[
+            ("bloat_factor", json!(0.5)),
+            ("bloat_least", json!("some")),
+            ("sequence_warning", json!("9:1")),
+            ("sequence_critical", json!([])),
+            ("verify", json!("yes")),
+            ("verify_every", json!(7)),
+            ("time", json!("0s")),
+        ],
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use hostler_sdk::postgres::{Database, Options};
 use hostler_sdk::prelude::*;
-use hostler_sdk::{quote_identifier, quote_qualified};
+use hostler_sdk::{listed, quote_identifier, quote_qualified};
 
 use crate::{Settings, size};
 
@@ -88,11 +88,17 @@ impl Index {
         self.wastes(self.ideal.unwrap_or_default(), settings)
     }
 
-    pub fn report_bloat(&self, ideal: f64, how: &str) {
+    pub fn report_bloat(&self, ideal: f64, how: &str, settings: &Settings) {
         let (bytes, wasted) = (ByteSize::from_f64(self.bytes), ByteSize::from_f64(self.bytes - ideal));
-        finding!(Severity::Warning, "index-bloated", self.full_name(), "{wasted} of its {bytes} are wasted ({how})")
-            .remedy(format!("REINDEX INDEX CONCURRENTLY {};", quote_qualified(&self.schema, &self.name)))
-            .report();
+        let (factor, least) = (settings.bloat_factor, settings.bloat_least);
+        finding!(
+            Severity::Warning,
+            "index-bloated",
+            self.full_name(),
+            "{wasted} of its {bytes} wasted, warning from {factor} × the ideal size and {least} on ({how})"
+        )
+        .remedy(format!("REINDEX INDEX CONCURRENTLY {};", quote_qualified(&self.schema, &self.name)))
+        .report();
     }
 }
 
@@ -107,79 +113,154 @@ pub fn due<'a>(indexes: &[&'a Index], turns: &Turns, now: Timestamp, every: Dura
     due
 }
 
-/// Measures the suspects, and returns how many are bloated.
-pub async fn measure(
-    context: &Context,
-    database: &Database,
-    extensions: &Extensions,
-    indexes: &[Index],
-    settings: &Settings,
-    role: &str,
-) -> Result<usize, TaskError> {
-    let suspects: Vec<&Index> = indexes.iter().filter(|index| index.is_suspect(settings)).collect();
-    let Some(schema) = &extensions.pgstattuple else {
-        return Ok(report_estimates(&suspects));
-    };
-    let began = Timestamp::now();
-    let mut bloated = 0;
-    for (place, index) in suspects.iter().enumerate() {
-        if began.until(Timestamp::now()) > settings.time || context.stop_requested().is_some() {
-            report_not_measured(&suspects[place..]);
-            break;
-        }
-        let sql = format!(
-            "SELECT leaf_pages::float8 AS leaf_pages, internal_pages::float8 AS internal_pages,
+/// What both of the ways to read an index whole need.
+pub struct Thorough<'a> {
+    pub context: &'a Context,
+    pub database: &'a Database,
+    pub extensions: &'a Extensions,
+    pub indexes: &'a [Index],
+    pub settings: &'a Settings,
+    pub role: &'a str,
+}
+
+/// How many indexes were compared with their tables, and how many wait for their turn.
+#[derive(Debug, Default, PartialEq)]
+pub struct Verified {
+    pub verified: usize,
+    pub waiting: usize,
+}
+
+impl Thorough<'_> {
+    /// Measures the suspects, and returns how many are bloated.
+    pub async fn measure(&self) -> Result<usize, TaskError> {
+        let Self { context, database, extensions, indexes, settings, role } = *self;
+        let suspects: Vec<&Index> = indexes.iter().filter(|index| index.is_suspect(settings)).collect();
+        let Some(schema) = &extensions.pgstattuple else {
+            return Ok(report_estimates(&suspects, settings));
+        };
+        let began = Timestamp::now();
+        let mut bloated = 0;
+        for (place, index) in suspects.iter().enumerate() {
+            if began.until(Timestamp::now()) > settings.time || context.stop_requested().is_some() {
+                report_not_measured(&suspects[place..]);
+                break;
+            }
+            let sql = format!(
+                "SELECT leaf_pages::float8 AS leaf_pages, internal_pages::float8 AS internal_pages,
                 CASE WHEN leaf_pages > 0 THEN avg_leaf_density ELSE 0 END::float8 AS density
              FROM {}.pgstatindex({}::regclass)",
-            quote_identifier(schema),
-            index.oid
-        );
-        match query(database, &sql, settings).await {
-            Ok(row) => {
-                let ideal = size::rebuilt(
-                    row.get("leaf_pages")?,
-                    row.get("internal_pages")?,
-                    row.get("density")?,
-                    index.block_size,
-                );
-                if index.wastes(ideal, settings) {
-                    index.report_bloat(ideal, "measured by pgstatindex");
-                    bloated += 1;
+                quote_identifier(schema),
+                index.oid
+            );
+            match query(database, &sql, settings).await {
+                Ok(row) => {
+                    let ideal = size::rebuilt(
+                        row.get("leaf_pages")?,
+                        row.get("internal_pages")?,
+                        row.get("density")?,
+                        index.block_size,
+                    );
+                    if index.wastes(ideal, settings) {
+                        index.report_bloat(ideal, "measured by pgstatindex", settings);
+                        bloated += 1;
+                    }
+                }
+                Err(error) if error.ends_the_run() => return Err(error),
+                Err(error) if error.is("42501") => {
+                    let remedy = format!("GRANT pg_stat_scan_tables TO {role};");
+                    error
+                        .during("measuring indexes")
+                        .remedy(remedy)
+                        .finding("privilege-missing", "pgstattuple")
+                        .report();
+                    return Ok(report_estimates(&suspects, settings));
+                }
+                Err(error) => error.during("measuring it").finding("index-not-measured", index.full_name()).report(),
+            }
+        }
+        Ok(bloated)
+    }
+
+    /// Compares indexes with their tables, those that waited longest first.
+    pub async fn verify(&self) -> Result<Verified, TaskError> {
+        let Self { context, database, extensions, indexes, settings, role } = *self;
+        if !settings.verify || indexes.is_empty() {
+            return Ok(Verified::default());
+        }
+        let Some(schema) = &extensions.amcheck else {
+            finding!(Severity::Unknown, "extension-missing", "amcheck", "the extension is not there, so whether the indexes agree with their tables is unknown")
+            .remedy(format!(
+                "CREATE EXTENSION amcheck; GRANT EXECUTE ON FUNCTION bt_index_check(regclass, boolean) TO {role}; -- or verify = false in the task's settings"
+            ))
+            .report();
+            return Ok(Verified::default());
+        };
+        let began = Timestamp::now();
+        let turns: Turns = context.state().get("verified").await?.unwrap_or_default();
+        let is_there = |oid: i64| indexes.iter().any(|index| index.oid == oid);
+        let mut turns: Turns = turns.into_iter().filter(|(oid, _)| is_there(*oid)).collect();
+        let all: Vec<&Index> = indexes.iter().collect();
+        let due = due(&all, &turns, began, settings.verify_every);
+        let mut verified = 0;
+        let so_far = |verified: usize| Verified { verified, waiting: due.len().saturating_sub(verified) };
+        for index in &due {
+            if began.until(Timestamp::now()) > settings.time || context.stop_requested().is_some() {
+                break;
+            }
+            // In FROM, so that it is called whatever the planner thinks of its result.
+            let sql = format!(
+                "SELECT 1 AS checked FROM {}.bt_index_check({}::regclass, true)",
+                quote_identifier(schema),
+                index.oid
+            );
+            match query(database, &sql, settings).await {
+                Ok(_) => verified += 1,
+                Err(error) if error.ends_the_run() => return Err(error),
+                Err(error) if error.is("42501") => {
+                    let remedy = format!(
+                        "GRANT EXECUTE ON FUNCTION {}.bt_index_check(regclass, boolean) TO {role};",
+                        quote_identifier(schema)
+                    );
+                    error.during("verifying indexes").remedy(remedy).finding("privilege-missing", "amcheck").report();
+                    return Ok(so_far(verified));
+                }
+                Err(error) if error.is("XX001") || error.is("XX002") => {
+                    report_damage(index, &error);
+                    verified += 1;
+                }
+                Err(error) => {
+                    error.during("verifying it").finding("index-not-verified", index.full_name()).report();
+                    continue;
                 }
             }
-            Err(error) if error.ends_the_run() => return Err(error),
-            Err(error) if error.is("42501") => {
-                let remedy = format!("GRANT pg_stat_scan_tables TO {role};");
-                error.during("measuring indexes").remedy(remedy).finding("privilege-missing", "pgstattuple").report();
-                return Ok(report_estimates(&suspects));
-            }
-            Err(error) => error.during("measuring it").finding("index-not-measured", index.full_name()).report(),
+            turns.insert(index.oid, Timestamp::now());
+            context.state().set("verified", &turns).await?;
         }
+        Ok(so_far(verified))
     }
-    Ok(bloated)
 }
 
 /// Without pgstattuple an estimate has to do, and where there is none it is unknown.
-pub fn report_estimates(suspects: &[&Index]) -> usize {
+pub fn report_estimates(suspects: &[&Index], settings: &Settings) -> usize {
     let mut bloated = 0;
     let mut unknown = vec![];
     for index in suspects {
         match index.ideal {
             Some(ideal) => {
-                index.report_bloat(ideal, "estimated from the width of its keys");
+                index.report_bloat(ideal, "estimated from the width of its keys", settings);
                 bloated += 1;
             }
             None => unknown.push(index.full_name()),
         }
     }
     if !unknown.is_empty() {
-        let names = unknown.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        let (count, names) = (counted(unknown.len(), "large index"), listed(&unknown, 5));
         finding!(
             Severity::Unknown,
             "extension-missing",
             "pgstattuple",
-            "how dense {} large indexes are cannot be estimated: {names}",
-            unknown.len()
+            "the extension is not there, so how much {count} {} is unknown: {names}",
+            agreed(unknown.len(), "wastes", "waste")
         )
         .detail("The width of their keys is not fixed.")
         .remedy("CREATE EXTENSION pgstattuple;")
@@ -193,70 +274,12 @@ fn report_not_measured(rest: &[&Index]) {
         Severity::Unknown,
         "not-measured",
         "time",
-        "the run's time was over before {} large indexes were measured",
-        rest.len()
+        "the run's time was over before {} {} measured",
+        counted(rest.len(), "large index"),
+        agreed(rest.len(), "was", "were")
     )
-    .remedy("give the task more `time`")
+    .remedy("raise `time` in the task's settings")
     .report();
-}
-
-/// Compares indexes with their tables, and returns how many.
-pub async fn verify(
-    context: &Context,
-    database: &Database,
-    extensions: &Extensions,
-    indexes: &[Index],
-    settings: &Settings,
-    role: &str,
-) -> Result<usize, TaskError> {
-    if !settings.verify || indexes.is_empty() {
-        return Ok(0);
-    }
-    let Some(schema) = &extensions.amcheck else {
-        finding!(Severity::Unknown, "extension-missing", "amcheck", "whether the indexes agree with their tables cannot be looked at")
-            .remedy(format!(
-                "CREATE EXTENSION amcheck; GRANT EXECUTE ON FUNCTION bt_index_check(regclass, boolean) TO {role}; -- or verify = false in the task's settings"
-            ))
-            .report();
-        return Ok(0);
-    };
-    let began = Timestamp::now();
-    let turns: Turns = context.state().get("verified").await?.unwrap_or_default();
-    let is_there = |oid: i64| indexes.iter().any(|index| index.oid == oid);
-    let mut turns: Turns = turns.into_iter().filter(|(oid, _)| is_there(*oid)).collect();
-    let all: Vec<&Index> = indexes.iter().collect();
-    let mut verified = 0;
-    for index in due(&all, &turns, began, settings.verify_every) {
-        if began.until(Timestamp::now()) > settings.time || context.stop_requested().is_some() {
-            break;
-        }
-        // In FROM, so that it is called whatever the planner thinks of its result.
-        let sql = format!(
-            "SELECT 1 AS checked FROM {}.bt_index_check({}::regclass, true)",
-            quote_identifier(schema),
-            index.oid
-        );
-        match query(database, &sql, settings).await {
-            Ok(_) => verified += 1,
-            Err(error) if error.ends_the_run() => return Err(error),
-            Err(error) if error.is("42501") => {
-                let remedy = format!(
-                    "GRANT EXECUTE ON FUNCTION {}.bt_index_check(regclass, boolean) TO {role};",
-                    quote_identifier(schema)
-                );
-                error.during("verifying indexes").remedy(remedy).finding("privilege-missing", "amcheck").report();
-                return Ok(verified);
-            }
-            Err(error) if error.is("XX001") || error.is("XX002") => report_damage(index, &error),
-            Err(error) => {
-                error.during("verifying it").finding("index-not-verified", index.full_name()).report();
-                continue;
-            }
-        }
-        turns.insert(index.oid, Timestamp::now());
-        context.state().set("verified", &turns).await?;
-    }
-    Ok(verified)
 }
 
 pub fn report_damage(index: &Index, error: &TaskError) {

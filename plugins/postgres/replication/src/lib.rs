@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hostler_sdk::postgres::{Database, needs_monitor};
 use hostler_sdk::prelude::*;
-use hostler_sdk::{Counters, Difference, quote_identifier, quote_literal};
+use hostler_sdk::{Counters, Difference, judged_above, quote_literal};
 
 hostler_sdk::plugin!(Settings, run);
 
@@ -36,10 +36,16 @@ const ARCHIVER: &str = "
         coalesce(stats_reset::text, '') AS epoch
     FROM pg_stat_archiver";
 
+/// WAL that is ready and not archived. The counters do not move while no archive_command is set, or while it hangs.
+const WAITING: &str = "
+    SELECT count(*) AS files, extract(epoch FROM clock_timestamp() - min(modification))::float8 AS seconds
+    FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'";
+
 /// On an idle primary the last replayed transaction is old and nothing is behind: only where the positions differ does
 /// its time say something.
 const REPLAY: &str = "
-    SELECT pg_is_in_recovery() AS in_recovery, CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() ELSE false END AS paused,
+    SELECT quote_ident(current_user) AS role, pg_has_role('pg_monitor', 'USAGE') AS sees_all,
+        pg_is_in_recovery() AS in_recovery, CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() ELSE false END AS paused,
         EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'walreceiver') AS receiving,
         coalesce(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0)::float8 AS distance,
         CASE WHEN pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
@@ -58,23 +64,28 @@ struct Settings {
 }
 
 impl Settings {
-    fn lag(&self, seconds: f64) -> Severity {
-        judge(seconds, &Range::above(self.lag_warning.as_seconds()), &Range::above(self.lag_critical.as_seconds()))
+    fn lag(&self, seconds: f64) -> (Severity, String) {
+        judged_above(seconds, self.lag_warning.as_seconds(), self.lag_critical.as_seconds(), Measure::Seconds)
     }
 
-    fn distance(&self, bytes: f64) -> Severity {
-        judge(bytes, &Range::above(self.distance_warning.as_f64()), &Range::above(self.distance_critical.as_f64()))
+    fn distance(&self, bytes: f64) -> (Severity, String) {
+        judged_above(bytes, self.distance_warning.as_f64(), self.distance_critical.as_f64(), Measure::Bytes)
+    }
+
+    fn archive(&self, seconds: f64) -> (Severity, String) {
+        judged_above(seconds, self.archive_warning.as_seconds(), self.archive_critical.as_seconds(), Measure::Seconds)
     }
 }
 
 async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
     let database = context.postgres("database").await?;
     let server = database.query(SERVER, &[]).await?.one().await?;
-    if !server.get::<bool>("sees_all")? {
+    let sees_all: bool = server.get("sees_all")?;
+    if !sees_all {
         needs_monitor(server.get("role")?, "server", "how far the standbys are").report();
     }
     let standbys = database.query(STANDBYS, &[]).await?.rows().await?;
-    let summary = report_standbys(&standbys, server.get("synchronous")?, &settings)?;
+    let summary = report_standbys(&standbys, server.get::<bool>("synchronous")? && sees_all, &settings)?;
     let inactive = match database.info().version {
         170_000.. => "extract(epoch FROM clock_timestamp() - inactive_since)::float8",
         _ => "NULL::float8",
@@ -86,7 +97,10 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     if server.get("archives")? {
         let archiver = database.query(ARCHIVER, &[]).await?.one().await?;
         let counters = Counters::new(archiver.get::<String>("epoch")?).with("failed", archiver.get("failed")?);
-        report_archiver(&archiver, &counters.compare(&context, "archiver").await?, &settings)?;
+        let failing = report_archiver(&archiver, &counters.compare(&context, "archiver").await?, &settings)?;
+        if sees_all && !failing {
+            report_waiting(&database.query(WAITING, &[]).await?.one().await?, &settings)?;
+        }
     }
     let targets = context.postgres_targets("standbys");
     for target in &targets {
@@ -115,8 +129,12 @@ fn report_standbys(standbys: &Rows, synchronous: bool, settings: &Settings) -> R
         let seconds: Option<f64> = row.get("seconds")?;
         let [sent, flushed, replayed] =
             distances.map(|bytes| bytes.map_or("unknown".into(), |bytes| ByteSize::from_f64(bytes).to_string()));
-        // No lag is told while a standby is idle and has everything.
-        let lag = seconds.map_or("idle".into(), |seconds| Duration::from_seconds(seconds).to_string());
+        // No lag is told while a standby is idle and has everything, and none to a role that may not see it.
+        let lag = match (seconds, distances[2]) {
+            (Some(seconds), _) => Duration::from_seconds(seconds).to_string(),
+            (None, Some(0.0)) => "idle".into(),
+            (None, _) => "unknown".into(),
+        };
         table.row(&[&name, &state, &sync, &sent, &flushed, &replayed, &lag]);
         for (place, bytes) in ["sent", "flushed", "replayed"].iter().zip(distances) {
             let Some(bytes) = bytes else { continue };
@@ -125,17 +143,27 @@ fn report_standbys(standbys: &Rows, synchronous: bool, settings: &Settings) -> R
                 .label("position", *place)
                 .report();
         }
-        let behind = distances[2];
+        // What only receives WAL (pg_receivewal) replays none, and is judged by what it has on its disk.
+        let (verb, behind) = match distances {
+            [_, Some(bytes), None] => ("flushed", Some(bytes)),
+            [_, _, replayed] => ("replayed", replayed),
+        };
         if let Some(bytes) = behind {
             worst = Some(worst.unwrap_or_default().max(bytes));
             Metric::gauge("postgres_replication_lag_seconds", seconds.unwrap_or_default())
                 .label("standby", &name)
                 .report();
         }
-        let severity = seconds
-            .map_or(Severity::Ok, |seconds| settings.lag(seconds))
-            .max(behind.map_or(Severity::Unknown, |bytes| settings.distance(bytes)));
-        finding!(severity, "standby-behind", name.clone(), "it has not replayed {replayed} (lag {lag}, state {state})")
+        let (late, lag_limit) = seconds.map_or_else(Default::default, |seconds| settings.lag(seconds));
+        let Some(bytes) = behind else {
+            finding!(Severity::Unknown, "standby-unseen", name.clone(), "how far it is behind cannot be seen")
+                .remedy("let the task's role be in pg_monitor; where it is, the standby has just connected: run the task again")
+                .report();
+            names.push(name);
+            continue;
+        };
+        let (far, distance_limit) = settings.distance(bytes);
+        finding!(late.max(far), "standby-behind", name.clone(), "it has not {verb} {}{distance_limit} (lag {lag}{lag_limit}; state {state})", ByteSize::from_f64(bytes))
             .detail(format!("not sent {sent}, not flushed {flushed}"))
             .remedy("see which of the three grows: not sent is the network, not flushed the standby's disk, not replayed a query there that conflicts, or its processor")
             .report_unless_ok();
@@ -161,8 +189,10 @@ fn report_standbys(standbys: &Rows, synchronous: bool, settings: &Settings) -> R
     Ok(match (names.len(), worst) {
         (0, _) if settings.expected.is_empty() => "no standby is connected, and none was expected".into(),
         (0, _) => "no standby is connected".into(),
-        (count, Some(worst)) => format!("{count} standbys, at most {} behind", ByteSize::from_f64(worst)),
-        (count, None) => format!("{count} standbys, their positions unknown"),
+        (count, Some(worst)) => {
+            format!("{}, at most {} behind", counted(count, "standby"), ByteSize::from_f64(worst))
+        }
+        (count, None) => format!("{}, how far behind is unknown", counted(count, "standby")),
     })
 }
 
@@ -201,12 +231,16 @@ fn report_slots(
         }
         let first = *seen.get(&name).unwrap_or(&now);
         let since = row.get::<Option<f64>>("inactive")?.map_or(first.until(now), Duration::from_seconds);
-        let late = if since > settings.slot_inactive { Severity::Warning } else { Severity::Ok };
+        let (late, late_limit) = match settings.slot_inactive {
+            limit if since > limit => (Severity::Warning, format!(", warning above {limit}")),
+            _ => (Severity::Ok, String::new()),
+        };
+        let (far, limit) = settings.distance(kept);
         finding!(
-            late.max(settings.distance(kept)),
+            late.max(far),
             "slot-inactive",
             name.clone(),
-            "nobody has read it for at least {since}, and it keeps {size} of WAL"
+            "nobody has read it for at least {since}{late_limit}; it keeps {size} of WAL{limit}"
         )
         .detail("WAL is kept until the disk is full, or up to max_slot_wal_keep_size.")
         .remedy(drop)
@@ -216,15 +250,12 @@ fn report_slots(
     Ok(inactive)
 }
 
-fn report_archiver(row: &Row, difference: &Difference, settings: &Settings) -> Result<(), TaskError> {
+/// Whether it fails now.
+fn report_archiver(row: &Row, difference: &Difference, settings: &Settings) -> Result<bool, TaskError> {
     let (failing, since): (bool, f64) = (row.get("failing")?, row.get("since")?);
     Metric::counter("postgres_archive_failed_total", row.get("failed")?).report();
     Metric::counter("postgres_archive_archived_total", row.get("archived")?).report();
-    let severity = judge(
-        since,
-        &Range::above(settings.archive_warning.as_seconds()),
-        &Range::above(settings.archive_critical.as_seconds()),
-    );
+    let (severity, limit) = settings.archive(since);
     let failed = match difference {
         Difference::Growth(growth) => growth.of("failed"),
         Difference::Baseline | Difference::Restarted(_) => 0.0,
@@ -235,7 +266,7 @@ fn report_archiver(row: &Row, difference: &Difference, settings: &Settings) -> R
             severity,
             "archive-failing",
             "archiver",
-            "archiving {wal} fails, and nothing was archived for {}",
+            "archiving {wal} fails, and nothing was archived for {}{limit}",
             Duration::from_seconds(since)
         )
         .detail("WAL stays in pg_wal until it is archived, and point-in-time recovery ends where the archive does.")
@@ -246,10 +277,27 @@ fn report_archiver(row: &Row, difference: &Difference, settings: &Settings) -> R
             Severity::Warning,
             "archive-failed",
             "archiver",
-            "archiving failed {failed} times since the last run, and works again"
+            "archiving failed {} since the last run, and works again",
+            counted(failed, "time")
         )
+        .remedy("look into the server's log for what the archive_command wrote")
         .report();
     }
+    Ok(failing)
+}
+
+fn report_waiting(row: &Row, settings: &Settings) -> Result<(), TaskError> {
+    let (files, seconds): (i64, Option<f64>) = (row.get("files")?, row.get("seconds")?);
+    Metric::gauge("postgres_archive_waiting_files", files as f64).report();
+    let Some(seconds) = seconds else { return Ok(()) };
+    let ((severity, limit), oldest) = (settings.archive(seconds), Duration::from_seconds(seconds));
+    let (files, verb) = (counted(files, "WAL file"), agreed(files, "waits", "wait"));
+    finding!(severity, "archive-waiting", "archiver", "{files} {verb} to be archived, the oldest for {oldest}{limit}")
+        .detail(
+            "No attempt failed: no archive_command is set, or it is slow, or it hangs. WAL stays in pg_wal meanwhile.",
+        )
+        .remedy("SHOW archive_command; -- and whether it runs: ps -ef | grep archiver")
+        .report_unless_ok();
     Ok(())
 }
 
@@ -268,13 +316,16 @@ fn report_replay(target: &str, row: &Row, settings: &Settings) -> Result<(), Tas
     let (distance, seconds): (f64, Option<f64>) = (row.get("distance")?, row.get("seconds")?);
     Metric::gauge("postgres_replay_distance_bytes", distance).label("standby", target).report();
     Metric::gauge("postgres_replay_lag_seconds", seconds.unwrap_or_default()).label("standby", target).report();
-    let severity = seconds.map_or(Severity::Ok, |seconds| settings.lag(seconds)).max(settings.distance(distance));
-    let lag = Duration::from_seconds(seconds.unwrap_or_default());
+    let (far, limit) = settings.distance(distance);
+    let (late, lag) = seconds.map_or_else(Default::default, |seconds| {
+        let (late, limit) = settings.lag(seconds);
+        (late, format!("; {} behind{limit}", Duration::from_seconds(seconds)))
+    });
     finding!(
-        severity,
+        far.max(late),
         "replay-behind",
         target,
-        "{} of received WAL are not replayed, {lag} behind",
+        "{} of received WAL not replayed{limit}{lag}",
         ByteSize::from_f64(distance)
     )
     .remedy("see pg_stat_database_conflicts there, and max_standby_streaming_delay")
@@ -284,9 +335,11 @@ fn report_replay(target: &str, row: &Row, settings: &Settings) -> Result<(), Tas
             .remedy("SELECT pg_wal_replay_resume();")
             .report();
     }
-    if !row.get::<bool>("receiving")? {
+    if !row.get::<bool>("sees_all")? {
+        needs_monitor(row.get("role")?, target, "whether it receives from the primary").report();
+    } else if !row.get::<bool>("receiving")? {
         finding!(Severity::Critical, "not-receiving", target, "no walreceiver runs: nothing arrives from the primary")
-            .remedy(format!("look into the log of {}", quote_identifier(target)))
+            .remedy(format!("look into the server's log of {target}; it says why its walreceiver stopped"))
             .report();
     }
     Ok(())

@@ -1,4 +1,6 @@
-use hostler_sdk::testing::{Recorded, record, refuses, rows, settings};
+//! What is told of standbys, slots and the archiver, at the edges of what is allowed.
+
+use hostler_sdk::testing::{Recorded, record, refuses_each, rows, settings};
 use serde_json::json;
 
 use super::*;
@@ -34,7 +36,29 @@ fn bytes_and_seconds_are_judged_at_their_edges_and_idle_is_not_zero_lag() {
 
 #[test]
 fn positions_that_cannot_be_seen_are_unknown() {
-    assert_eq!(told(standby(None, None, "async"), false, defaults()).worst(), Severity::Unknown);
+    let recorded = told(standby(None, None, "async"), false, defaults());
+    assert_eq!(recorded.told(), [("standby-unseen", "a", Severity::Unknown)]);
+    assert_eq!(recorded.tables[0].rows[0][6], "unknown", "not idle");
+}
+
+#[test]
+fn a_finding_names_the_limit_beside_each_figure() {
+    let recorded = told(standby(Some(300.0 * MIB), Some(301.0), "async"), false, defaults());
+    assert_eq!(
+        recorded.findings[0].summary,
+        "it has not replayed 300.0 MiB, warning above 256.0 MiB (lag 5 min 1 s, critical above 5 min; state streaming)"
+    );
+    let summary = |rows: &Rows| report_standbys(rows, false, &defaults()).unwrap();
+    assert_eq!(summary(&standby(Some(0.0), None, "async")), "1 standby, at most 0 B behind");
+}
+
+#[test]
+fn what_only_receives_is_judged_by_what_it_flushed() {
+    let receiver = |flushed: f64| rows!(["name", "state", "sync_state", "sent", "flushed", "replayed", "seconds"]; ["pg_receivewal", "streaming", "async", 0.0, flushed, None::<f64>, None::<f64>]);
+    assert_eq!(told(receiver(0.0), false, defaults()).told(), []);
+    let late = told(receiver(300.0 * MIB), false, defaults());
+    assert_eq!(late.told(), [("standby-behind", "pg_receivewal", Severity::Warning)]);
+    assert!(late.findings[0].summary.starts_with("it has not flushed 300.0 MiB, warning above 256.0 MiB"));
 }
 
 #[test]
@@ -94,7 +118,7 @@ fn an_archiver_that_fails_or_failed_is_told() {
     let tell = |failing, since, before| {
         let now = Counters::new("e").with("failed", 3.0);
         let difference = now.since(Some(&Counters::new("e").with("failed", before)));
-        record(|| report_archiver(&archiver(failing, since).one().unwrap(), &difference, &defaults())).worst()
+        record(|| report_archiver(&archiver(failing, since).one().unwrap(), &difference, &defaults()).unwrap()).worst()
     };
     assert_eq!(tell(false, 9e9, 3.0), Severity::Ok, "an idle server archives nothing");
     assert_eq!(tell(false, 1.0, 2.0), Severity::Warning);
@@ -105,11 +129,39 @@ fn an_archiver_that_fails_or_failed_is_told() {
 }
 
 #[test]
+fn wal_that_waits_is_told_though_no_attempt_failed() {
+    let tell = |files: i64, seconds: Option<f64>| {
+        let rows = rows!(["files", "seconds"]; [files, seconds]);
+        record(|| report_waiting(&rows.one().unwrap(), &defaults()).unwrap())
+    };
+    assert_eq!(tell(0, None).told(), []);
+    assert_eq!(tell(1, Some(600.0)).told(), [], "the archiver has just begun with it");
+    let late = tell(1, Some(601.0));
+    assert_eq!(late.told(), [("archive-waiting", "archiver", Severity::Warning)]);
+    assert_eq!(
+        late.findings[0].summary,
+        "1 WAL file waits to be archived, the oldest for 10 min 1 s, warning above 10 min"
+    );
+    assert_eq!(tell(9, Some(3601.0)).worst(), Severity::Critical);
+}
+
+#[test]
 fn a_standby_tells_of_itself() {
-    let row = |in_recovery, paused, receiving, distance, seconds: Option<f64>| {
-        let rows = rows!(["in_recovery", "paused", "receiving", "distance", "seconds"]; [in_recovery, paused, receiving, distance, seconds]);
+    let seen = |sees_all, in_recovery, paused, receiving, distance, seconds: Option<f64>| {
+        let rows = rows!(["role", "sees_all", "in_recovery", "paused", "receiving", "distance", "seconds"]; ["hostler", sees_all, in_recovery, paused, receiving, distance, seconds]);
         record(|| report_replay("a", &rows.one().unwrap(), &defaults()))
     };
+    let row = |in_recovery, paused, receiving, distance, seconds| {
+        seen(true, in_recovery, paused, receiving, distance, seconds)
+    };
+    let blind = seen(false, true, false, false, 0.0, None);
+    assert_eq!(
+        blind.told(),
+        [("privilege-missing", "a", Severity::Unknown)],
+        "a role that does not see the walreceiver"
+    );
+    let far = row(true, false, true, 300.0 * MIB, None);
+    assert_eq!(far.findings[0].summary, "300.0 MiB of received WAL not replayed, warning above 256.0 MiB");
     assert_eq!(row(true, false, true, 0.0, None).told(), []);
     assert_eq!(
         row(true, true, true, 0.0, Some(60.0)).told(),
@@ -121,25 +173,25 @@ fn a_standby_tells_of_itself() {
 
 #[test]
 fn each_bad_setting_is_refused() {
-    for (name, value) in [
-        ("lag_warning", json!(30)),
-        ("lag_critical", json!("soon")),
-        ("distance_warning", json!("-1MB")),
-        ("distance_critical", json!(true)),
-        ("slot_inactive", json!("30 parsecs")),
-        ("archive_warning", json!([])),
-        ("archive_critical", json!("x")),
-        ("expected", json!("a")),
-    ] {
-        let refusal = refuses(MANIFEST, json!({ name: value })).expect(name);
-        assert!(refusal.contains(name), "{refusal}");
-    }
+    refuses_each(
+        MANIFEST,
+        &[
+            ("lag_warning", json!(30)),
+            ("lag_critical", json!("soon")),
+            ("distance_warning", json!("-1MB")),
+            ("distance_critical", json!(true)),
+            ("slot_inactive", json!("30 parsecs")),
+            ("archive_warning", json!([])),
+            ("archive_critical", json!("x")),
+            ("expected", json!("a")),
+        ],
+    );
 }
 
 #[test]
 fn the_statements_need_no_grant() {
     let inactive = "extract(epoch FROM clock_timestamp() - inactive_since)::float8";
-    for sql in [SERVER, STANDBYS, &SLOTS.replace("{inactive}", inactive), ARCHIVER, REPLAY] {
+    for sql in [SERVER, STANDBYS, &SLOTS.replace("{inactive}", inactive), ARCHIVER, WAITING, REPLAY] {
         hostler_policy::sql::PostgresGrant::default().query(sql).map(drop).unwrap();
     }
 }

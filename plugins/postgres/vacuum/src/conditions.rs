@@ -92,9 +92,14 @@ impl Conditions {
         Metric::gauge("postgres_oldest_xmin_age_transactions", age as f64).report();
         Metric::gauge("postgres_replication_lag_bytes", self.lag).report();
         let Some(holder) = self.oldest(settings) else { return };
-        let since =
-            holder.seconds.map(|seconds| format!(" since {}", Duration::from_seconds(seconds))).unwrap_or_default();
-        let (name, who) = (&holder.holder, holder.who.trim());
+        let (time, limit) = match holder.seconds {
+            Some(seconds) => {
+                (format!(" for {}", Duration::from_seconds(seconds)), format!("above {}", settings.longest_transaction))
+            }
+            None => (String::new(), format!("above {OLD} transactions")),
+        };
+        let who = Some(holder.who.trim()).filter(|who| !who.is_empty()).map(|who| format!(" ({who})"));
+        let (name, who) = (&holder.holder, who.unwrap_or_default());
         let remedy = match holder.kind.as_str() {
             "session" => format!("SELECT pg_terminate_backend({});", name.trim_start_matches("pid ")),
             "prepared" => format!("ROLLBACK PREPARED {};", hostler_sdk::quote_literal(name)),
@@ -107,9 +112,9 @@ impl Conditions {
             Severity::Warning,
             "rows-held-back",
             name.clone(),
-            "the {} {name:?} ({who}) keeps dead rows from being removed{since}: {} transactions began after it",
+            "the {} {name:?}{who} keeps dead rows from being removed{time}, warning {limit}: {} began after it",
             holder.kind,
-            holder.xmin_age
+            counted(holder.xmin_age, "transaction")
         )
         .remedy(remedy)
         .report();
@@ -121,21 +126,14 @@ pub fn report_ages(rows: &Rows, settings: &Settings) -> Result<(), TaskError> {
     for row in rows.iter() {
         let name: &str = row.get("name")?;
         for (what, age) in [("transactions", row.get::<f64>("age")?), ("multixacts", row.get("multixact_age")?)] {
-            Metric::gauge(format!("postgres_database_age_{what}"), age)
-                .label("database", name)
-                .ranges(&settings.age_warning, &settings.age_critical)
-                .report();
-            finding!(
-                judge(age, &settings.age_warning, &settings.age_critical),
-                "database-age",
-                name,
-                "the oldest row is {age} {what} old; at about 2.1 billion the server stops taking writes"
-            )
-            .detail(
-                "Autovacuum does not get to it: look for what holds it back, and for a table that it cannot finish.",
-            )
-            .remedy(format!("vacuumdb --freeze --jobs=4 {}", hostler_sdk::quote_identifier(name)))
-            .report_unless_ok();
+            let finding = finding!(Severity::Ok, "database-age", name, "the oldest row is {age} {what} old")
+                .detail(
+                    "At about 2.1 billion the server stops taking writes. Autovacuum does not get to it: look for what \
+                     holds it back, and for a table that it cannot finish.",
+                )
+                .remedy(format!("vacuumdb --freeze --jobs=4 {}", hostler_sdk::quote_identifier(name)));
+            let metric = Metric::gauge(format!("postgres_database_age_{what}"), age).label("database", name);
+            metric.judge(&settings.age_warning, &settings.age_critical, finding);
         }
     }
     Ok(())

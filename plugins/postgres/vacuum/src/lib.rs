@@ -1,5 +1,8 @@
 //! VACUUM and ANALYZE of the tables that need it most: the work list first, then one table after the other, each looked
 //! at again before its turn.
+//!
+//! The ages of databases and tables are judged last, and read again where something was changed: a verdict is about what
+//! the run left.
 
 mod conditions;
 mod need;
@@ -33,7 +36,8 @@ const SERVER: &str = "
 /// Sizes are the catalogue's own: pg_relation_size would wait for whoever has a table locked.
 const TABLES: &str = "
     SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name,
-        quote_ident(pg_get_userbyid(c.relowner)) AS owner, c.reltuples::float8 AS tuples,
+        quote_ident(pg_get_userbyid(c.relowner)) AS owner,
+        (SELECT rolsuper FROM pg_roles WHERE oid = c.relowner) AS owned_by_superuser, c.reltuples::float8 AS tuples,
         (c.relpages::int8 + coalesce(t.relpages, 0)) AS pages, {frozen} AS frozen,
         pg_stat_get_dead_tuples(c.oid)::float8 AS dead, pg_stat_get_ins_since_vacuum(c.oid)::float8 AS inserted,
         pg_stat_get_mod_since_analyze(c.oid)::float8 AS modified,
@@ -100,15 +104,13 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     if !row.get::<bool>("sees_all")? {
         needs_monitor(row.get("role")?, database.name(), "what keeps dead rows from being removed").report();
     }
-    conditions::report_ages(&database.query(DATABASES, &[]).await?.rows().await?, &settings)?;
     look(&database).await?.report(&settings);
-
-    let rows = database.query(&tables(version, None), &[]).await?.rows().await?;
-    let candidates = rows.iter().map(|row| Candidate::read(&row)).collect::<Result<Vec<_>, _>>()?;
-    let chosen = need::choose(&candidates, &server, &settings);
+    let mut found = Found::read(&database).await?;
+    let chosen = need::choose(&found.candidates, &server, &settings);
     need::report_not_permitted(&chosen, row.get("role")?, version);
+    let all = chosen.len();
     let permitted: Vec<Work> = chosen.into_iter().filter(|work| work.candidate.permitted).collect();
-    let mut done = Done::new(permitted.len(), settings.limit);
+    let mut done = Done::new(permitted.len(), all - permitted.len(), settings.limit);
     for (place, work) in permitted.iter().take(settings.limit).enumerate() {
         progress(place as u64, Some(permitted.len() as u64), &work.title());
         if let Some(reason) = context.stop_requested() {
@@ -122,7 +124,11 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
             apply(&database, work, &server, &settings).await
         };
         match outcome {
-            Err(error) if error.ends_the_run() => return Err(error),
+            Err(error) if error.ends_the_run() => {
+                // Nothing more can be read: what was found before stands.
+                found.report(&server, &settings)?;
+                return Err(error);
+            }
             Err(error) => done.failed(work, &error),
             Ok(Outcome::Stop(reason)) => {
                 done.stop(&reason);
@@ -131,8 +137,34 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
             Ok(outcome) => done.add(work, outcome),
         }
     }
-    need::report_ages(&done.as_they_are(&candidates), &server, &settings);
-    Ok(done.report(context.is_check(), candidates.len(), server.block_size))
+    if done.changed() {
+        found = Found::read(&database).await.during("looking at the tables after the change")?;
+    }
+    found.report(&server, &settings)?;
+    let left = need::choose(&found.candidates, &server, &settings);
+    let left = left.iter().filter(|work| work.candidate.permitted).count();
+    Ok(done.report(context.is_check(), left, found.candidates.len(), server.block_size))
+}
+
+/// The tables, and the ages of the databases, as one look found them.
+struct Found {
+    candidates: Vec<Candidate>,
+    databases: Rows,
+}
+
+impl Found {
+    async fn read(database: &Database) -> Result<Self, TaskError> {
+        let databases = database.query(DATABASES, &[]).await?.rows().await?;
+        let rows = database.query(&tables(database.info().version, None), &[]).await?.rows().await?;
+        let candidates = rows.iter().map(|row| Candidate::read(&row)).collect::<Result<_, _>>()?;
+        Ok(Self { candidates, databases })
+    }
+
+    fn report(&self, server: &Server, settings: &Settings) -> Result<(), TaskError> {
+        conditions::report_ages(&self.databases, settings)?;
+        need::report_ages(&self.candidates, server, settings);
+        Ok(())
+    }
 }
 
 /// One table in earnest: its conditions and its need are looked at again first.
@@ -142,7 +174,7 @@ async fn apply(database: &Database, work: &Work, server: &Server, settings: &Set
         return Ok(Outcome::Stop(reason));
     }
     if let (Some(holder), false) = (conditions.holder(settings), work.goes_on_when_held()) {
-        return Ok(Outcome::Skipped(format!("{holder} keeps its dead rows from being removed")));
+        return Ok(Outcome::Held(holder));
     }
     let Some(before) = read_again(database, work).await? else {
         return Ok(Outcome::Skipped("the table is gone".into()));

@@ -1,7 +1,7 @@
 //! Which tables need it: autovacuum's own formula, with each table's own options, and the age of their rows.
 
 use hostler_sdk::prelude::*;
-use hostler_sdk::quote_qualified;
+use hostler_sdk::{listed, quote_qualified};
 
 use crate::Settings;
 
@@ -58,6 +58,8 @@ pub struct Candidate {
     pub schema: String,
     pub name: String,
     pub owner: String,
+    /// Whoever is made a member of such an owner can do everything.
+    pub owned_by_superuser: bool,
     pub tuples: f64,
     /// It was never vacuumed nor analysed, from PostgreSQL 14 on, where the catalogue tells that from a table without
     /// rows: so after a restore or an upgrade. The planner then knows nothing of it, and nothing was counted.
@@ -98,6 +100,7 @@ impl Candidate {
             schema: row.get("schema")?,
             name: row.get("name")?,
             owner: row.get("owner")?,
+            owned_by_superuser: row.get::<Option<bool>>("owned_by_superuser")?.unwrap_or_default(),
             tuples: row.get::<f64>("tuples")?.max(0.0),
             unknown: row.get::<f64>("tuples")? < 0.0,
             pages: row.get("pages")?,
@@ -205,18 +208,19 @@ pub fn of(candidate: &Candidate, server: &Server, settings: &Settings) -> Option
         needs.push((
             Kind::Vacuum,
             candidate.dead / dead.max(1.0),
-            format!("{} dead rows, due at {dead:.0}", candidate.dead),
+            format!("{}, due above {dead:.0}", counted(candidate.dead, "dead row")),
         ));
     }
     let unfrozen = 1.0 - candidate.frozen.unwrap_or_default().clamp(0.0, 1.0);
     let inserted = limits.insert_base + limits.insert_scale * candidate.tuples * unfrozen;
     if limits.insert_base >= 0.0 && candidate.inserted > inserted {
-        let reason = format!("{} rows inserted since, due at {inserted:.0}", candidate.inserted);
+        let reason = format!("{} inserted since, due above {inserted:.0}", counted(candidate.inserted, "row"));
         needs.push((Kind::Vacuum, candidate.inserted / inserted.max(1.0), reason));
     }
     let modified = limits.analyze_base + limits.analyze_scale * candidate.tuples;
     if candidate.modified > modified {
-        let reason = format!("{} rows changed since its statistics, due at {modified:.0}", candidate.modified);
+        let rows = counted(candidate.modified, "row");
+        let reason = format!("{rows} changed since its statistics, due above {modified:.0}");
         needs.push((Kind::Analyze, candidate.modified / modified.max(1.0), reason));
     }
     if candidate.unknown {
@@ -243,10 +247,16 @@ pub fn report_not_permitted(work: &[Work], role: &str, version: u32) {
     owners.sort_unstable();
     owners.dedup();
     for owner in owners {
-        let names: Vec<String> =
-            not.iter().filter(|table| table.owner == owner).map(|table| table.full_name()).collect();
+        let tables: Vec<&&Candidate> = not.iter().filter(|table| table.owner == owner).collect();
+        let names: Vec<String> = tables.iter().map(|table| table.full_name()).collect();
         let remedy = if version >= 170_000 {
             format!("GRANT pg_maintain TO {role};")
+        } else if let Some(table) = tables.iter().find(|table| table.owned_by_superuser) {
+            let table = quote_qualified(&table.schema, &table.name);
+            format!(
+                "ALTER TABLE {table} OWNER TO …; -- and so on: before PostgreSQL 17 only an owner may vacuum, and {owner} \
+                 is a superuser, which no task should be"
+            )
         } else {
             format!("GRANT {owner} TO {role}; -- before PostgreSQL 17 only an owner may vacuum")
         };
@@ -254,9 +264,10 @@ pub fn report_not_permitted(work: &[Work], role: &str, version: u32) {
             Severity::Unknown,
             "privilege-missing",
             owner,
-            "{} of {owner}'s tables need a vacuum, and the role {role} may not: {}",
-            names.len(),
-            names.iter().take(10).cloned().collect::<Vec<_>>().join(", ")
+            "the role {role} may not vacuum {} of {owner} that {} it: {}",
+            counted(names.len(), "table"),
+            agreed(names.len(), "needs", "need"),
+            listed(&names, 10)
         )
         .remedy(remedy)
         .report();
@@ -269,20 +280,21 @@ pub fn report_ages(candidates: &[Candidate], server: &Server, settings: &Setting
     for table in candidates {
         let share = table.freeze_share(server);
         most = most.max(share.0);
-        let severity = match share {
-            share if share >= settings.freeze_critical => Severity::Critical,
-            share if share >= settings.freeze_warning => Severity::Warning,
-            _ => Severity::Ok,
+        let (severity, limit) = match share {
+            share if share >= settings.freeze_critical => (Severity::Critical, settings.freeze_critical),
+            share if share >= settings.freeze_warning => (Severity::Warning, settings.freeze_warning),
+            _ => continue,
         };
+        let word = if severity == Severity::Critical { "critical" } else { "warning" };
         finding!(
             severity,
             "freeze-age",
             table.full_name(),
-            "its oldest row is at {share} of the age that forces a freeze"
+            "its oldest row is at {share} of the age that forces a freeze, {word} from {limit} on"
         )
         .detail(format!("{} transactions and {} multixacts old", table.age, table.multixact_age))
         .remedy(format!("VACUUM (FREEZE, VERBOSE) {};", quote_qualified(&table.schema, &table.name)))
-        .report_unless_ok();
+        .report();
     }
     Metric::gauge("postgres_freeze_age_percent", most)
         .ranges(&Range::above(settings.freeze_warning.0), &Range::above(settings.freeze_critical.0))

@@ -1,9 +1,7 @@
 //! What became of each table, before and after.
 
-use std::collections::BTreeMap;
-
 use hostler_sdk::postgres::Notice;
-use hostler_sdk::prelude::*;
+use hostler_sdk::{listed, prelude::*};
 
 use crate::need::{Candidate, Work};
 
@@ -17,6 +15,8 @@ pub enum Outcome {
         after: Option<Candidate>,
     },
     Skipped(String),
+    /// Somebody, in words, keeps its dead rows where they are.
+    Held(String),
     /// Somebody else works on it.
     Busy,
     /// Nothing more is to be done in this run.
@@ -36,25 +36,31 @@ pub fn refusal(notices: &[Notice]) -> Option<&Notice> {
 /// What a run did.
 pub struct Done {
     due: usize,
+    not_permitted: usize,
     limit: usize,
     planned: usize,
     applied: usize,
-    after: BTreeMap<i64, Candidate>,
     not_granted: Vec<String>,
+    held: Vec<String>,
+    holder: String,
     stopped: Option<String>,
     list: Table,
     changes: Vec<(Candidate, Option<Candidate>)>,
 }
 
 impl Done {
-    pub fn new(due: usize, limit: usize) -> Self {
+    /// `due` is how many tables needed it when the run began, of those that the role may work on; `not_permitted` how
+    /// many others did.
+    pub fn new(due: usize, not_permitted: usize, limit: usize) -> Self {
         Self {
             due,
+            not_permitted,
             limit,
             planned: 0,
             applied: 0,
-            after: BTreeMap::new(),
             not_granted: vec![],
+            held: vec![],
+            holder: String::new(),
             stopped: None,
             list: Table::new("Work list", &["table", "statement", "why", "outcome"]),
             changes: vec![],
@@ -84,12 +90,14 @@ impl Done {
             Outcome::Applied { before, after } => {
                 self.applied += 1;
                 self.told(work, "done");
-                if let Some(after) = &after {
-                    self.after.insert(after.oid, after.clone());
-                }
                 self.changes.push((before, after));
             }
             Outcome::Skipped(reason) => self.told(work, &format!("left out: {reason}")),
+            Outcome::Held(holder) => {
+                self.told(work, &format!("left out: {holder} keeps its dead rows from being removed"));
+                self.held.push(work.candidate.full_name());
+                self.holder = holder;
+            }
             Outcome::Busy => {
                 self.told(work, "busy");
                 finding!(
@@ -113,13 +121,14 @@ impl Done {
         self.list.row(&[&work.candidate.full_name(), &work.statement(), &work.reason, &outcome]);
     }
 
-    /// The tables, those that were worked on as they are now.
-    pub fn as_they_are(&self, candidates: &[Candidate]) -> Vec<Candidate> {
-        candidates.iter().map(|table| self.after.get(&table.oid).unwrap_or(table).clone()).collect()
+    /// Whether something is no longer as it was found.
+    pub fn changed(&self) -> bool {
+        self.applied > 0
     }
 
     /// Tells it all, and sums it up.
-    pub fn report(self, is_check: bool, tables: usize, block_size: u64) -> String {
+    /// `due` is how many tables need it still.
+    pub fn report(self, is_check: bool, due: usize, tables: usize, block_size: u64) -> String {
         let mut table = Table::new("Before and after", &["table", "dead rows", "age", "size"]);
         for (before, after) in &self.changes {
             let after = after.as_ref().unwrap_or(before);
@@ -136,31 +145,49 @@ impl Done {
                     Severity::Warning,
                     "dead-rows-remain",
                     before.full_name(),
-                    "{} of {} dead rows are still there",
+                    "{} of {} {} still there",
                     after.dead,
-                    before.dead
+                    counted(before.dead, "dead row"),
+                    agreed(after.dead, "is", "are")
                 )
                 .remedy("look at the finding rows-held-back; when its cause is gone, run the task again")
                 .report();
             }
         }
         if !self.not_granted.is_empty() {
-            let names = self.not_granted.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+            let (count, names) = (self.not_granted.len(), listed(&self.not_granted, 10));
             finding!(
                 Severity::Ok,
                 "not-granted",
                 "binding",
-                "{} due tables are not the task's to change: {names}",
-                self.not_granted.len()
+                "{} {} not the task's to change: {names}",
+                counted(count, "due table"),
+                agreed(count, "is", "are")
             )
             .detail("Its binding, or the approved plan, leaves them out.")
             .report();
         }
+        if !self.held.is_empty() {
+            let (tables, verb) = (counted(self.held.len(), "table"), agreed(self.held.len(), "was", "were"));
+            finding!(
+                Severity::Warning,
+                "tables-held-back",
+                "run",
+                "{tables} {verb} left out, since {} keeps dead rows from being removed: {}",
+                self.holder,
+                listed(&self.held, 10)
+            )
+            .remedy("run the task again when it is gone; `hostler plan` of the task says how to end it")
+            .report();
+        }
         let left = self.due.saturating_sub(self.list.rows.len());
         if let Some(reason) = &self.stopped {
-            finding!(Severity::Warning, "stopped", "run", "{reason}; {left} tables are left for the next run").report();
+            let (tables, verb) = (counted(left, "table"), agreed(left, "is", "are"));
+            finding!(Severity::Warning, "stopped", "run", "{reason}; {tables} {verb} left for the next run")
+                .remedy("run the task again; it goes on with those that need it most")
+                .report();
         }
-        Metric::gauge("postgres_tables_due_for_vacuum", self.due as f64).report();
+        Metric::gauge("postgres_tables_due_for_vacuum", due as f64).report();
         Metric::gauge("postgres_tables_vacuumed", self.applied as f64).report();
         self.list.report();
         table.report();
@@ -169,10 +196,24 @@ impl Done {
         } else {
             String::new()
         };
-        match (is_check, self.due) {
-            (_, 0) => format!("none of {tables} tables is due"),
-            (true, due) => format!("{due} of {tables} tables are due, {} planned{more}", self.planned),
-            (false, due) => format!("{} of {due} due tables done{more}", self.applied),
+        let of = counted(tables, "table");
+        let summary = match (is_check, self.due) {
+            (_, 0) if self.not_permitted > 0 => {
+                let verb = agreed(self.not_permitted, "is", "are");
+                return format!("{} of {of} {verb} due, and the role may vacuum none of them", self.not_permitted);
+            }
+            (_, 0) => format!("none of {of} is due"),
+            (true, count) => {
+                format!("{count} of {of} {} due, {} planned{more}", agreed(count, "is", "are"), self.planned)
+            }
+            (false, count) => {
+                let still = if due > 0 { format!(", {due} still due") } else { String::new() };
+                format!("{} of {} done{still}{more}", self.applied, counted(count, "due table"))
+            }
+        };
+        match self.not_permitted {
+            0 => summary,
+            others => format!("{summary}; {others} more that the role may not vacuum"),
         }
     }
 }

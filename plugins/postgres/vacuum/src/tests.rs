@@ -1,4 +1,6 @@
-use hostler_sdk::testing::{record, refuses, rows, settings};
+//! Which tables are chosen, what holds a vacuum up, and what is said of what was done.
+
+use hostler_sdk::testing::{record, refuses_each, rows, settings};
 use serde_json::json;
 
 use super::*;
@@ -20,6 +22,7 @@ fn healthy() -> Candidate {
         schema: "public".into(),
         name: "orders".into(),
         owner: "shop".into(),
+        owned_by_superuser: false,
         tuples: 1000.0,
         unknown: false,
         pages: 100,
@@ -67,7 +70,7 @@ fn a_tables_own_options_go_before_the_servers() {
     let need = |options| need::of(&Candidate { dead: 40.0, options, ..healthy() }, &server(), &defaults());
     assert_eq!(need([None; 9]), None);
     let own = [Some(10.0), Some(0.01), None, None, None, None, None, None, None];
-    assert!(need(own).is_some_and(|work| work.reason == "40 dead rows, due at 20"));
+    assert!(need(own).is_some_and(|work| work.reason == "40 dead rows, due above 20"));
     let capped = [None, None, Some(30.0), None, None, None, None, None, None];
     assert!(need(capped).is_some(), "PostgreSQL 18 caps the limit");
     let without_inserts = [None, None, None, Some(-1.0), None, None, None, None, None];
@@ -100,6 +103,10 @@ fn an_age_is_a_warning_and_then_critical() {
 #[test]
 fn a_table_that_the_role_may_not_vacuum_is_unknown_with_the_grant() {
     let table = Candidate { permitted: false, dead: 9000.0, ..healthy() };
+    let supers = Candidate { owner: "postgres".into(), owned_by_superuser: true, ..table.clone() };
+    let work = need::choose(&[supers], &server(), &defaults());
+    let told = record(|| need::report_not_permitted(&work, "hostler", 150_018)).findings.remove(0);
+    assert!(told.remedy.is_some_and(|remedy| remedy.starts_with("ALTER TABLE") && !remedy.contains("GRANT")));
     let work = need::choose(&[table], &server(), &defaults());
     let remedy = |version| record(|| need::report_not_permitted(&work, "hostler", version)).findings.remove(0);
     assert_eq!(remedy(150_018).severity, Severity::Unknown);
@@ -149,45 +156,105 @@ fn what_was_done_is_told_with_before_and_after() {
     let work = need::of(&before, &server(), &defaults()).unwrap();
     let told = |after: f64| {
         record(|| {
-            let mut done = Done::new(2, 50);
+            let mut done = Done::new(2, 0, 50);
             let after = Some(Candidate { dead: after, ..healthy() });
             done.add(&work, Outcome::Applied { before: before.clone(), after });
             done.add(&work, Outcome::Skipped("gone".into()));
-            assert_eq!(done.report(false, 7, 8192), "1 of 2 due tables done");
+            assert!(done.changed());
+            assert_eq!(done.report(false, 1, 7, 8192), "1 of 2 due tables done, 1 still due");
         })
     };
     let well = told(0.0);
     assert_eq!(well.told(), []);
+    assert_eq!(well.metric("postgres_tables_due_for_vacuum"), Some(1.0), "what is left, and not what was found");
     assert_eq!(well.tables[1].rows[0][1], "9000 → 0");
     assert_eq!(told(8999.0).told(), [("dead-rows-remain", "public.orders", Severity::Warning)]);
 }
 
 #[test]
+fn the_ages_that_are_told_are_those_that_a_freeze_left() {
+    let found = |age: f64, database: f64| Found {
+        candidates: vec![Candidate { age, ..healthy() }],
+        databases: rows!(["name", "age", "multixact_age"]; ["shop", database, 0.0]),
+    };
+    let told = |found: Found| record(|| found.report(&server(), &defaults()).unwrap());
+    let before = told(found(199e6, 1.41e9));
+    assert_eq!(
+        before.told(),
+        [("database-age", "shop", Severity::Critical), ("freeze-age", "public.orders", Severity::Critical)]
+    );
+    assert_eq!(before.findings[0].summary, "the oldest row is 1410000000 transactions old, critical above 1400000000");
+    assert!(before.findings[1].summary.ends_with("99.5 % of the age that forces a freeze, critical from 95.0 % on"));
+    assert_eq!(told(found(5.0, 5.0)).told(), []);
+}
+
+#[test]
+fn a_plan_says_what_is_due_in_words_that_agree() {
+    let summary = |due: usize, tables| {
+        let mut done = Done::new(due, 0, 50);
+        let table = Candidate { dead: 251.0, ..healthy() };
+        for _ in 0..due {
+            done.add(&need::of(&table, &server(), &defaults()).unwrap(), Outcome::Planned);
+        }
+        assert!(!done.changed(), "a plan changes nothing, so nothing is read again");
+        done.report(true, due, tables, 8192)
+    };
+    assert_eq!(summary(0, 1), "none of 1 table is due");
+    assert_eq!(summary(1, 7), "1 of 7 tables is due, 1 planned");
+    assert_eq!(summary(2, 7), "2 of 7 tables are due, 2 planned");
+}
+
+#[test]
+fn tables_that_are_due_and_not_permitted_are_not_called_none() {
+    let summary = |due, not_permitted| Done::new(due, not_permitted, 50).report(true, due, 7, 8192);
+    assert_eq!(summary(0, 2), "2 of 7 tables are due, and the role may vacuum none of them");
+    assert_eq!(
+        summary(1, 2),
+        "1 of 7 tables is due, 0 planned; 1 more than the limit of 50; 2 more that the role may not vacuum"
+    );
+}
+
+#[test]
+fn tables_that_somebody_holds_back_are_told() {
+    let work = need::of(&Candidate { dead: 9000.0, ..healthy() }, &server(), &defaults()).unwrap();
+    let recorded = record(|| {
+        let mut done = Done::new(1, 0, 50);
+        done.add(&work, Outcome::Held("the session \"pid 7\"".into()));
+        assert_eq!(done.report(false, 1, 7, 8192), "0 of 1 due table done, 1 still due");
+    });
+    assert_eq!(recorded.told(), [("tables-held-back", "run", Severity::Warning)]);
+    assert_eq!(
+        recorded.findings[0].summary,
+        "1 table was left out, since the session \"pid 7\" keeps dead rows from being removed: public.orders"
+    );
+}
+
+#[test]
 fn a_stopped_run_says_what_is_left() {
     let recorded = record(|| {
-        let mut done = Done::new(3, 50);
+        let mut done = Done::new(3, 0, 50);
         done.stop("the maintenance window closed");
-        done.report(false, 3, 8192)
+        done.report(false, 3, 3, 8192)
     });
     assert!(recorded.findings[0].summary.contains("3 tables are left"), "{:?}", recorded.findings);
 }
 
 #[test]
 fn each_bad_setting_is_refused() {
-    for (name, value) in [
-        ("freeze_warning", json!(101)),
-        ("freeze_critical", json!("95")),
-        ("age_warning", json!("old")),
-        ("age_critical", json!("2:1")),
-        ("longest_transaction", json!("0s")),
-        ("most_lag", json!("much")),
-        ("limit", json!(0)),
-        ("exclude", json!("public.orders")),
-        ("timeout", json!("4 hours or so")),
-    ] {
-        let refusal = refuses(MANIFEST, json!({ name: value })).expect(name);
-        assert!(refusal.contains(name), "{refusal}");
-    }
+    refuses_each(
+        MANIFEST,
+        &[
+            ("freeze_warning", json!(101)),
+            ("freeze_critical", json!("95")),
+            ("age_warning", json!("old")),
+            ("age_critical", json!("2:1")),
+            ("longest_transaction", json!("0s")),
+            ("most_lag", json!("much")),
+            ("limit", json!(0)),
+            ("exclude", json!("public.orders")),
+            ("timeout", json!("4 hours or so")),
+        ],
+    );
 }
 
 #[test]

@@ -15,8 +15,22 @@ struct Settings {
 async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
     let server = context.redis("server").await?;
     let info = server.info(&[]).await?;
-    let difference = counters(&info)?.compare(&context, "counters").await?;
+    let (counters, earlier) = (counters(&info)?, context.state().get("counters").await?);
+    let difference = counters.since(earlier.as_ref());
+    if !is_too_little(&difference, &settings) {
+        context.state().set("counters", &counters).await?;
+    }
     assess(&info, &difference, &settings)
+}
+
+/// Too few lookups to judge: then the baseline stays, and they count together with the next ones. Else a task that runs
+/// more often than its server has traffic would never say anything.
+fn is_too_little(difference: &Difference, settings: &Settings) -> bool {
+    matches!(difference, Difference::Growth(growth) if lookups(growth) < settings.least_lookups as f64)
+}
+
+fn lookups(growth: &Growth) -> f64 {
+    growth.of("hits") + growth.of("misses")
 }
 
 /// What is counted. Connections and commands are there for what they tell of a CONFIG RESETSTAT: of four counters that
@@ -52,23 +66,23 @@ fn assess(info: &Info, difference: &Difference, settings: &Settings) -> Result<S
     match difference {
         Difference::Baseline => baseline("this is the first run"),
         Difference::Restarted(why) => baseline(why),
-        Difference::Growth(growth) => Ok(judged(growth, settings)),
+        Difference::Growth(growth) if is_too_little(difference, settings) => {
+            let (count, least) = (counted(lookups(growth), "lookup"), settings.least_lookups);
+            Ok(format!("{count} in {}, too few to judge: it takes {least}", growth.elapsed))
+        }
+        Difference::Growth(growth) => Ok(judged_growth(growth, settings)),
     }
 }
 
-fn judged(growth: &Growth, settings: &Settings) -> String {
-    let (hits, misses) = (growth.of("hits"), growth.of("misses"));
-    let lookups = hits + misses;
-    if lookups < settings.least_lookups as f64 {
-        return format!("{lookups} lookups in {}: too few to say anything", growth.elapsed);
-    }
-    let share = Percent(hits / lookups * 100.0);
-    let summary = format!("{share} of {lookups} lookups found their key, in {}", growth.elapsed);
-    Metric::gauge("redis_hit_rate_percent", share.0).ranges(&settings.warning, &settings.critical).report();
-    finding!(judge(share.0, &settings.warning, &settings.critical), "hit-rate", "server", "{summary}")
-        .detail("Keys expire too early, are evicted (redis-memory and redis-evictions tell), or were never put there.")
-        .remedy("redis-cli INFO stats | grep -E 'evicted|expired' -- and look which lookups miss")
-        .report_unless_ok();
+fn judged_growth(growth: &Growth, settings: &Settings) -> String {
+    let lookups = lookups(growth);
+    let share = Percent(growth.of("hits") / lookups * 100.0);
+    let count = counted(lookups, "lookup");
+    let summary = format!("{share} of {count} found their key, in {}", growth.elapsed);
+    let finding = finding!(Severity::Ok, "hit-rate", "server", "{summary}")
+        .detail("Keys expire too early, are evicted (redis-memory tells why), or were never put there.")
+        .remedy("redis-cli INFO stats | grep -E 'evicted|expired'    # then look which lookups miss");
+    Metric::gauge("redis_hit_rate_percent", share.0).judge(&settings.warning, &settings.critical, finding);
     summary
 }
 

@@ -1,4 +1,6 @@
-use hostler_sdk::testing::{Recorded, record, refuses, settings};
+//! What is said of hits and misses between two runs, and when nothing is.
+
+use hostler_sdk::testing::{Recorded, record, refuses_each, settings};
 use serde_json::json;
 
 use super::*;
@@ -32,6 +34,14 @@ fn only_what_happened_since_the_last_run_counts() {
 fn little_traffic_says_nothing() {
     let recorded = tell(Some(&info("a", 0, 0, 1)), &info("a", 0, 999, 2));
     assert_eq!((recorded.told(), recorded.metric("redis_hit_rate_percent")), (vec![], None));
+    let settings: Settings = settings(MANIFEST, json!({}));
+    let growth = |lookups: u64| {
+        counters(&info("a", 0, lookups, 2)).unwrap().since(Some(&counters(&info("a", 0, 0, 1)).unwrap()))
+    };
+    assert!(is_too_little(&growth(999), &settings), "it stays the baseline's, for the next run");
+    assert!(!is_too_little(&growth(1000), &settings) && !is_too_little(&Difference::Baseline, &settings));
+    let said = assess(&info("a", 0, 1, 2), &growth(1), &settings).unwrap();
+    assert!(said.starts_with("1 lookup in ") && said.ends_with("too few to judge: it takes 1000"), "{said}");
 }
 
 #[test]
@@ -55,8 +65,5 @@ fn an_info_without_its_counters_is_an_error() {
 
 #[test]
 fn each_bad_setting_is_refused() {
-    for (name, value) in [("warning", json!("x")), ("critical", json!("9:1")), ("least_lookups", json!(0))] {
-        let refusal = refuses(MANIFEST, json!({ name: value })).expect(name);
-        assert!(refusal.contains(name), "{refusal}");
-    }
+    refuses_each(MANIFEST, &[("warning", json!("x")), ("critical", json!("9:1")), ("least_lookups", json!(0))]);
 }

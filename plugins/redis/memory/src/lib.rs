@@ -62,15 +62,15 @@ fn limit(info: &Info, settings: &Settings) -> Result<String, TaskError> {
     };
     if limit > 0.0 {
         let share = Percent(used / limit * 100.0);
-        let text = format!("{} of {} are in use ({share})", ByteSize::from_f64(used), ByteSize::from_f64(limit));
-        Metric::gauge("redis_memory_used_percent", share.0).ranges(&settings.warning, &settings.critical).report();
-        finding!(judge(share.0, &settings.warning, &settings.critical), "memory-used", "maxmemory", "{text}")
+        let text = format!("{} of {} in use ({share})", ByteSize::from_f64(used), ByteSize::from_f64(limit));
+        let finding = finding!(Severity::Ok, "memory-used", "maxmemory", "{text}")
             .detail(format!("At the limit {at_the_limit}."))
             .remedy(format!(
-                "find what is large in the table `Memory by prefix`; or: CONFIG SET maxmemory {:.0}",
+                "find what is large in the table `Memory by prefix` (--verbose shows it); or: redis-cli CONFIG SET maxmemory {:.0}",
                 limit * 1.5
-            ))
-            .report_unless_ok();
+            ));
+        let metric = Metric::gauge("redis_memory_used_percent", share.0);
+        metric.judge(&settings.warning, &settings.critical, finding);
         return Ok(text);
     }
     let machine: f64 = info.number("total_system_memory").unwrap_or(0.0);
@@ -81,22 +81,19 @@ fn limit(info: &Info, settings: &Settings) -> Result<String, TaskError> {
         "there is no limit (maxmemory 0): the kernel ends the server when the machine's memory is used up"
     )
     .remedy(format!(
-        "CONFIG SET maxmemory {:.0}; CONFIG REWRITE -- and a maxmemory-policy that suits what it holds",
+        "redis-cli CONFIG SET maxmemory {:.0} && redis-cli CONFIG REWRITE    # and a maxmemory-policy that suits what it holds",
         (machine * 0.7).max(1e8)
     ))
     .report();
     let Some(share) = Percent::of(info.number("used_memory_rss")?, machine) else {
-        return Ok(format!("{} are in use, without a limit", ByteSize::from_f64(used)));
+        return Ok(format!("{} in use, without a limit", ByteSize::from_f64(used)));
     };
-    Metric::gauge("redis_memory_machine_percent", share.0).ranges(&settings.warning, &settings.critical).report();
-    finding!(
-        judge(share.0, &settings.warning, &settings.critical),
-        "memory-used",
-        "machine",
-        "the server holds {share} of the machine's memory"
-    )
-    .report_unless_ok();
-    Ok(format!("{} are in use ({share} of the machine's memory), without a limit", ByteSize::from_f64(used)))
+    let finding = finding!(Severity::Ok, "memory-used", "machine", "the server holds {share} of the machine's memory")
+        .remedy(
+            "find what is large in the table `Memory by prefix` (--verbose shows it), and set the limit that the finding no-limit names",
+        );
+    Metric::gauge("redis_memory_machine_percent", share.0).judge(&settings.warning, &settings.critical, finding);
+    Ok(format!("{} in use ({share} of the machine's memory), without a limit", ByteSize::from_f64(used)))
 }
 
 /// The allocator's own ratio. RSS over used counts buffers, code and what was freed as well, and says little.
@@ -112,6 +109,7 @@ fn fragmentation(stats: &Reply, info: &Info, settings: &Settings) -> Result<(), 
             "the server does not tell how its allocator is fragmented ({})",
             info.get("mem_allocator").unwrap_or("unknown allocator")
         )
+        .remedy("run Redis 5 or later, or Valkey, built with jemalloc, as their packages are")
         .report();
         return Ok(());
     };
@@ -125,10 +123,12 @@ fn fragmentation(stats: &Reply, info: &Info, settings: &Settings) -> Result<(), 
         if lost { Severity::Warning } else { Severity::Ok },
         "fragmented",
         "allocator",
-        "{} are lost to fragmentation (ratio {ratio:.2})",
-        ByteSize::from_f64(bytes)
+        "{} lost to fragmentation (ratio {ratio:.2}), warning {} with {} lost",
+        ByteSize::from_f64(bytes),
+        settings.fragmentation.in_words(Measure::Plain),
+        settings.fragmentation_least
     )
-    .remedy("CONFIG SET activedefrag yes -- where the server was built with jemalloc; a restart otherwise")
+    .remedy("redis-cli CONFIG SET activedefrag yes    # where the server was built with jemalloc; a restart otherwise")
     .report_unless_ok();
     Ok(())
 }

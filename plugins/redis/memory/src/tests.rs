@@ -1,4 +1,6 @@
-use hostler_sdk::testing::{record, refuses, settings};
+//! What is told of the limit, of fragmentation and of large keys.
+
+use hostler_sdk::testing::{record, refuses_each, settings};
 use serde_json::json;
 
 use super::*;
@@ -30,6 +32,7 @@ fn no_limit_is_a_warning_and_the_machine_is_the_limit() {
     assert_eq!(recorded.told(), [("no-limit", "maxmemory", Severity::Warning)]);
     let recorded = record(|| limit(&info(1000, 0, 980_000), &defaults()).unwrap());
     assert_eq!(recorded.worst(), Severity::Critical);
+    assert_eq!(recorded.findings[1].summary, "the server holds 98.0 % of the machine's memory, critical above 97 %");
 }
 
 #[test]
@@ -82,22 +85,23 @@ fn large_keys_and_prefixes_are_shown() {
         sample.report(&defaults());
     });
     assert_eq!(recorded.told(), [("key-large", "feed:all", Severity::Warning)]);
-    assert_eq!(recorded.tables[0].rows.len(), 10);
+    assert_eq!(recorded.findings[0].summary, "it takes 190.7 MiB, warning above 95.4 MiB");
+    assert_eq!((recorded.tables[0].title.as_str(), recorded.tables[0].rows.len()), ("Largest keys (all: 31 keys)", 10));
     assert_eq!(recorded.tables[1].rows[0][0], "feed:");
     assert_eq!(recorded.tables[1].rows[1][1], "30");
 }
 
 #[test]
 fn each_bad_setting_is_refused() {
-    for (name, value) in [
-        ("warning", json!("x")),
-        ("critical", json!("9:1")),
-        ("fragmentation", json!([])),
-        ("fragmentation_least", json!("much")),
-        ("sample", json!(-1)),
-        ("largest", json!(true)),
-    ] {
-        let refusal = refuses(MANIFEST, json!({ name: value })).expect(name);
-        assert!(refusal.contains(name), "{refusal}");
-    }
+    refuses_each(
+        MANIFEST,
+        &[
+            ("warning", json!("x")),
+            ("critical", json!("9:1")),
+            ("fragmentation", json!([])),
+            ("fragmentation_least", json!("much")),
+            ("sample", json!(-1)),
+            ("largest", json!(true)),
+        ],
+    );
 }

@@ -1,12 +1,14 @@
 //! Keys that never expire: their share by prefix, how long nobody used them, and a time to live for those that belong to
 //! a cache. A key outside the prefixes in the settings is never touched: a time to live on it would be the loss of it.
+//!
+//! The keys are looked at once, changed, and judged last: what a run says is about what it left, and a key that it
+//! wanted to change and could not is told and stays among those that never expire.
 
+mod give;
 mod survey;
 
-use std::thread::sleep;
-
 use hostler_sdk::prelude::*;
-use hostler_sdk::redis::{Command, Execution, Scan, Server};
+use hostler_sdk::redis::{Command, Scan, Server};
 use hostler_sdk::{Reply, join, progress};
 
 use survey::Survey;
@@ -15,8 +17,6 @@ hostler_sdk::plugin!(Settings, run);
 
 /// Keys asked for in one round trip.
 const ASKED: usize = 1000;
-/// Keys changed in one round trip; between two of them a run can be stopped.
-const CHANGED: usize = 500;
 
 #[derive(Deserialize)]
 struct Settings {
@@ -38,18 +38,21 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     let server = context.redis("server").await?;
     let lock = if settings.prefixes.is_empty() { None } else { Some(context.lock("server", "ttl").await?) };
     let mut survey = Survey::new(&settings.prefixes, settings.most, settings.idle_sample);
+    let task = context.info().task;
     look(&server, &mut survey).await?;
     if let Err(error) = ask_idle(&server, &mut survey).await {
         if error.ends_the_run() {
+            survey.report(&settings, &task);
             return Err(error);
         }
         // A server that evicts by frequency keeps no idle time: the rest stands without it.
         hostler_sdk::log::info(&format!("no idle times: {error}"));
     }
-    survey.report(&settings);
-    let changed = give(&context, &server, &survey, &settings).await?;
+    let given = give::give(&context, &server, &mut survey, &settings).await;
+    // Also where the run ends here: what was found, and what of it is left, is known.
+    survey.report(&settings, &task);
     drop(lock);
-    Ok(survey.summary(changed))
+    given.map(|()| survey.summary(context.is_check()))
 }
 
 /// Asks every key's time to live. While one batch is asked, the next page is on its way.
@@ -95,69 +98,6 @@ async fn ask_idle(server: &Server, survey: &mut Survey) -> Result<(), TaskError>
         }
     }
     Ok(())
-}
-
-/// Gives the candidates of each prefix a time to live, and says how many got one.
-async fn give(context: &Context, server: &Server, survey: &Survey, settings: &Settings) -> Result<u64, TaskError> {
-    let mut changed = 0;
-    for (prefix, keys) in survey.candidates() {
-        if keys.is_empty() {
-            continue;
-        }
-        let title = format!("give keys under {prefix} a time to live");
-        let _step = context.step(&title, keys.len() as u64, keys.len() as u64)?;
-        // In a check the first stands for all: the step says how many there may be.
-        let keys = if context.is_check() { &keys[..1] } else { keys };
-        for (place, batch) in keys.chunks(CHANGED).enumerate() {
-            if let Some(reason) = context.stop_requested() {
-                finding!(
-                    Severity::Warning,
-                    "stopped",
-                    prefix,
-                    "{reason}: {} keys got no time to live",
-                    keys.len() - place * CHANGED
-                )
-                .remedy("run the task again: it goes on with those that still have none")
-                .report();
-                return Ok(changed);
-            }
-            let commands: Vec<Command> = batch.iter().map(|key| expire(key, settings)).collect();
-            match server.execute_many(commands).await? {
-                Execution::Planned => {}
-                Execution::Applied(replies) => changed += applied(prefix, &replies),
-            }
-            progress(changed, Some(survey.candidate_count() as u64), &title);
-            if !context.is_check() {
-                let pause = batch.len() as f64 / settings.rate as f64;
-                sleep(std::time::Duration::from_secs_f64(pause));
-            }
-        }
-    }
-    Metric::gauge("redis_keys_given_ttl", changed as f64).report();
-    Ok(changed)
-}
-
-/// NX: a key that has got a time to live in the meantime keeps it.
-fn expire(key: &[u8], settings: &Settings) -> Command {
-    let seconds = survey::time_to_live(key, settings.time_to_live, settings.jitter);
-    vec![b"EXPIRE".to_vec(), key.to_vec(), seconds.to_string().into_bytes(), b"NX".to_vec()]
-}
-
-/// How many keys got a time to live. A failure is told once a batch.
-fn applied(prefix: &str, replies: &[Reply]) -> u64 {
-    let failures: Vec<&String> = replies
-        .iter()
-        .filter_map(|reply| match reply {
-            Reply::Failure(message) => Some(message),
-            _ => None,
-        })
-        .collect();
-    if let Some(first) = failures.first() {
-        finding!(Severity::Unknown, "expire-failed", prefix, "{} keys got no time to live: {first}", failures.len())
-            .remedy("EXPIRE … NX needs Redis 7 or Valkey, and an ACL user that may write these keys")
-            .report();
-    }
-    replies.iter().filter(|reply| **reply == Reply::Int64(1)).count() as u64
 }
 
 #[cfg(test)]

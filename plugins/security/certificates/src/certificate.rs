@@ -1,4 +1,5 @@
-//! What a certificate says, taken out of its DER once.
+//! What a certificate says, taken out of its DER once, so that the other modules judge plain values: none of them needs a
+//! parser, or the lifetime of its input.
 
 use std::net::IpAddr;
 

@@ -1,8 +1,12 @@
 //! Certificates and keys in a directory.
+//!
+//! Files are told by their names, since a directory of a server holds much else, and judged together: a certificate with
+//! the key beside it, a chain with its other half.
 
 use std::collections::BTreeMap;
 
 use hostler_sdk::files::{self, Directory, Entry, Kind};
+use hostler_sdk::matches_pattern;
 use hostler_sdk::prelude::*;
 use x509_parser::pem::Pem;
 
@@ -47,7 +51,7 @@ pub(crate) async fn look(directory: &Directory, settings: &Settings) -> Result<F
     let mut files: BTreeMap<String, &Entry> = BTreeMap::new();
     for entry in &tree.entries {
         let Some(below) = entry.path.strip_prefix(&root) else { continue };
-        let ignored = settings.ignore.iter().any(|pattern| matches(pattern, below));
+        let ignored = settings.ignore.iter().any(|pattern| matches_pattern(pattern, below));
         if !ignored && entry.metadata.kind == Kind::File && interesting(below) {
             files.insert(below.into(), entry);
         }
@@ -89,6 +93,12 @@ pub(crate) fn judge(directory: &str, read: &BTreeMap<String, Contents>, modes: &
         if let Some(damage) = &contents.damaged {
             finding!(Severity::Unknown, "damaged", subject.as_str(), "a part of it could not be read: {damage}")
                 .remedy("compare it with where it came from, or name it in `ignore`")
+                .report();
+        }
+        // `pem` says how a file is written; the other endings say that a certificate is in it.
+        if *contents == Contents::default() && split(below).2 != "pem" {
+            finding!(Severity::Unknown, "damaged", subject.as_str(), "no certificate is in it")
+                .remedy("put it back from where it came, or name it in `ignore`")
                 .report();
         }
         if contents.chain.is_empty() || contents.chain.len() > BUNDLE {
@@ -200,18 +210,4 @@ fn called(directory: &str, below: &str) -> Vec<String> {
     let (path, stem, _) = split(below);
     let parent = path.rsplit('/').next().filter(|parent| !parent.is_empty()).unwrap_or(directory);
     vec![stem.into(), parent.into()]
-}
-
-/// Whether a text matches a pattern in which `*` stands for anything.
-pub(crate) fn matches(pattern: &str, text: &str) -> bool {
-    let mut pieces = pattern.split('*');
-    let first = pieces.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let pieces: Vec<&str> = pieces.collect();
-    let Some((last, middle)) = pieces.split_last() else { return rest.is_empty() };
-    for piece in middle {
-        let Some(place) = rest.find(piece) else { return false };
-        rest = &rest[place + piece.len()..];
-    }
-    rest.ends_with(last)
 }

@@ -1,6 +1,6 @@
 //! How long a certificate lasts, and whether that is long enough.
 
-use hostler_sdk::{Duration, Severity, Timestamp};
+use hostler_sdk::{Duration, Measure, Severity, Timestamp, judged_below};
 
 use crate::Settings;
 use crate::certificate::Certificate;
@@ -29,23 +29,14 @@ pub(crate) fn judge(certificate: &Certificate, settings: &Settings, now: Timesta
         let from = certificate.not_before;
         return verdict(Severity::Critical, "not-yet-valid", format!("it is valid in {begins} only (from {from})"));
     }
-    let (severity, of) = if lifetime > settings.long_lived {
-        let severity =
-            below(left.as_seconds(), settings.warning_left.as_seconds(), settings.critical_left.as_seconds());
-        (severity, String::new())
+    let (severity, limit) = if lifetime > settings.long_lived {
+        let limits = (settings.warning_left.as_seconds(), settings.critical_left.as_seconds());
+        judged_below(left.as_seconds(), limits.0, limits.1, Measure::Seconds)
     } else {
         let share = left.as_seconds() / lifetime.as_seconds() * 100.0;
-        (below(share, settings.warning_share.0, settings.critical_share.0), format!(", {share:.0} % of its lifetime"))
+        let limits = (settings.warning_share.0, settings.critical_share.0);
+        let (severity, limit) = judged_below(share, limits.0, limits.1, Measure::Percent);
+        (severity, format!(", {share:.0} % of its lifetime{limit}"))
     };
-    verdict(severity, "expires-soon", format!("it expires in {left}{of} ({until})"))
-}
-
-fn below(value: f64, warning: f64, critical: f64) -> Severity {
-    if value < critical {
-        Severity::Critical
-    } else if value < warning {
-        Severity::Warning
-    } else {
-        Severity::Ok
-    }
+    verdict(severity, "expires-soon", format!("it expires in {left} ({until}){limit}"))
 }

@@ -77,12 +77,15 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
             Err(error) => error.finding("endpoint-not-reached", endpoint.name()).report(),
         }
     }
-    let counted = place::judge_all(&places, &settings, Timestamp::now());
-    Ok(format!(
-        "{counted}, in {on_disk} files and from {} of {} endpoints; {keys} keys compared",
-        places.len() - on_disk,
-        endpoints.len()
-    ))
+    let certificates = place::judge_all(&places, &settings, Timestamp::now());
+    let mut parts = vec![];
+    if !directories.is_empty() {
+        parts.push(format!("in {}", counted(on_disk, "file")));
+    }
+    if !endpoints.is_empty() {
+        parts.push(format!("from {} of {}", places.len() - on_disk, counted(endpoints.len(), "endpoint")));
+    }
+    Ok(format!("{certificates}, {}; {} compared", parts.join(" and "), counted(keys, "key")))
 }
 
 #[cfg(test)]

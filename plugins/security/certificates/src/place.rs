@@ -72,8 +72,12 @@ pub(crate) fn judge_all(places: &[Place], settings: &Settings, now: Timestamp) -
         }
     }
     table.report();
-    let until = worst.map_or_else(String::new, |left| format!(", the first expires in {left}"));
-    format!("{} certificates{until}", found.len())
+    let until = match worst {
+        Some(left) if left.as_seconds() > 0.0 => format!(", the first expires in {left}"),
+        Some(left) => format!(", the first expired {} ago", Duration::from_seconds(-left.as_seconds())),
+        None => String::new(),
+    };
+    format!("{}{until}", counted(found.len(), "certificate"))
 }
 
 fn remedy(code: &str, is_authority: bool) -> &'static str {

@@ -1,4 +1,4 @@
-//! What servers send when TLS begins.
+//! What servers send when TLS begins: the truth about a certificate, since it is what clients get, whatever lies on disk.
 
 use hostler_sdk::network::{Endpoint, Handshake, Starttls};
 use hostler_sdk::prelude::*;
@@ -56,7 +56,7 @@ pub(crate) fn judge(
     }
     if let (Err(reason), false, None) = (&handshake.verified, private, mismatched) {
         finding!(Severity::Critical, "not-trusted", subject.as_str(), "what it sends does not verify: {reason}")
-            .detail(format!("{}, signed by {}; {} certificates were sent.", leaf.title, leaf.issuer_title, chain.len()))
+            .detail(format!("{}, signed by {}; sent: {}.", leaf.title, leaf.issuer_title, counted(chain.len(), "certificate")))
             .remedy("let the server send a whole chain that a known authority signed; where the authority is your own, name the endpoint in `private`")
             .report();
     }

@@ -1,3 +1,5 @@
+//! Certificates made for each case, by rcgen and by openssl, and what is told of them.
+
 use std::collections::BTreeMap;
 use std::process::Command;
 
@@ -90,20 +92,21 @@ fn openssl(arguments: &[&str]) -> String {
 fn the_settings_are_the_manifests() {
     let defaults = settings();
     assert_eq!((defaults.long_lived, defaults.depth), (Duration::from_days(180.0), 4));
-    for (bad, said) in [
-        (json!({ "warning_share": 101 }), "warning_share"),
-        (json!({ "critical_share": "16" }), "critical_share"),
-        (json!({ "long_lived": 180 }), "long_lived"),
-        (json!({ "warning_left": "soon" }), "warning_left"),
-        (json!({ "critical_left": -1 }), "critical_left"),
-        (json!({ "depth": 0 }), "depth"),
-        (json!({ "ignore": "old/*" }), "ignore"),
-        (json!({ "server_names": ["a"] }), "server_names"),
-        (json!({ "starttls": { "db": true } }), "starttls"),
-        (json!({ "private": [1] }), "private"),
-    ] {
-        assert!(testing::refuses(MANIFEST, bad.clone()).is_some_and(|why| why.starts_with(said)), "{bad}");
-    }
+    testing::refuses_each(
+        MANIFEST,
+        &[
+            ("warning_share", json!(101)),
+            ("critical_share", json!("16")),
+            ("long_lived", json!(180)),
+            ("warning_left", json!("soon")),
+            ("critical_left", json!("0s")),
+            ("depth", json!(0)),
+            ("ignore", json!("old/*")),
+            ("server_names", json!(["a"])),
+            ("starttls", json!({ "db": true })),
+            ("private", json!([1])),
+        ],
+    );
 }
 
 #[test]
@@ -138,6 +141,9 @@ fn short_lives_are_judged_by_their_share_and_long_ones_by_days() {
     {
         assert_eq!(judge(&long, day).severity, severity, "January {day}");
     }
+    let said = |parameters: &CertificateParams, day| judge(parameters, day).summary;
+    assert!(said(&short(), 17).ends_with("Z), 16 % of its lifetime, critical below 16.67 %"), "{}", said(&short(), 17));
+    assert!(said(&long, 18).ends_with("Z), critical below 14 d"), "{}", said(&long, 18));
     let future = judge(&named(&["a"], (2026, 1, 10), (2026, 4, 1)), 9);
     assert_eq!((future.severity, future.code), (Severity::Critical, "not-yet-valid"));
     // Written for six days, renewed every other: two days left are as they should be.
@@ -151,7 +157,18 @@ fn one_certificate_in_two_files_is_one_finding() {
     let files = [("shop/cert.pem", chain.leaf, 0o644), ("shop/fullchain.pem", full, 0o644)];
     let (recorded, _) = look(&files, 40);
     assert_eq!(recorded.told(), [("expired", "tls/shop/cert.pem", Severity::Critical)]);
+    assert!(recorded.findings[0].remedy.as_deref().is_some_and(|remedy| remedy.starts_with("renew it")));
     assert!(recorded.findings[0].detail.as_deref().is_some_and(|detail| detail.contains("tls/shop/fullchain.pem")));
+}
+
+#[test]
+fn the_count_says_when_the_first_ends_or_ended() {
+    let key = KeyPair::generate().expect("a key");
+    let place =
+        place::Place { subject: "tls/a.pem".into(), called: vec![], chain: vec![own(&short(), &key)], served: false };
+    let counted = |day| place::judge_all(std::slice::from_ref(&place), &settings(), january(day));
+    assert_eq!(counted(1), "1 certificate, the first expires in 30 d 12 h");
+    assert_eq!(counted(33), "1 certificate, the first expired 1 d 12 h ago");
 }
 
 #[test]
@@ -310,24 +327,17 @@ fn certbots_older_generations_are_left_out_and_other_numbers_are_not() {
 }
 
 #[test]
-fn patterns_leave_out_what_they_say() {
-    for (pattern, text, expected) in [
-        ("old/*", "old/a.pem", true),
-        ("*.cer", "a/b.cer", true),
-        ("a", "a", true),
-        ("a", "ab", false),
-        ("a*c*", "abcd", true),
-        ("*x*", "abc", false),
-        ("a*a", "a", false),
-    ] {
-        assert_eq!(disk::matches(pattern, text), expected, "{pattern} {text}");
-    }
-}
-
-#[test]
 fn a_setting_for_an_endpoint_that_is_not_bound_is_told() {
     let settings = testing::settings(MANIFEST, json!({ "private": ["shop"], "starttls": { "database": "postgres" } }));
     let bound = [hostler_sdk::network::Endpoint::new("endpoints", Some("shop".into()))];
     let recorded = testing::record(|| served::unknown_names(&settings, &bound));
     assert_eq!(recorded.told(), [("endpoint-unknown", "database", Severity::Unknown)]);
+}
+
+#[test]
+fn a_file_without_a_certificate_in_it_is_unknown() {
+    for text in ["", "to be done\n"] {
+        let (recorded, _) = look(&[("shop.crt", text.into(), 0o644)], 1);
+        assert_eq!(recorded.told(), [("damaged", "tls/shop.crt", Severity::Unknown)], "{text:?}");
+    }
 }

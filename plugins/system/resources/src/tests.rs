@@ -1,4 +1,6 @@
-use hostler_sdk::testing::{record, refuses, settings};
+//! Each resource at the edges of what is allowed, and what is said where something cannot be told.
+
+use hostler_sdk::testing::{record, refuses_each, settings};
 use serde_json::json;
 
 use super::*;
@@ -106,8 +108,6 @@ fn the_summary_says_why_there_is_no_forecast() {
 
 #[test]
 fn ignored_mounts_are_left_alone() {
-    assert!(matches("/var/lib/docker/*", "/var/lib/docker/overlay2/x"));
-    assert!(matches("*", "/") && matches("/", "/") && !matches("/a*b", "/ac") && !matches("/", "/a"));
     let settings: Settings = settings(MANIFEST, json!({"ignore": ["/mnt/*"]}));
     let recorded = record(|| report_mounts(&[mount("/mnt/full", 0, 0, false)], None, Timestamp(0), &settings));
     assert_eq!(recorded.told(), []);
@@ -117,11 +117,36 @@ fn ignored_mounts_are_left_alone() {
 fn each_bad_setting_is_refused() {
     for name in ["disk", "memory", "swap", "pressure", "load", "files"] {
         for name in [format!("{name}_warning"), format!("{name}_critical")] {
-            let refusal = refuses(MANIFEST, json!({ name.clone(): "20:10" })).expect(&name);
-            assert!(refusal.contains(&name), "{refusal}");
+            refuses_each(MANIFEST, &[(&name, json!("20:10"))]);
         }
     }
-    for (name, value) in [("full_warning", json!("0s")), ("full_critical", json!(4)), ("ignore", json!("/"))] {
-        assert!(refuses(MANIFEST, json!({ name: value })).is_some_and(|refusal| refusal.contains(name)), "{name}");
-    }
+    refuses_each(MANIFEST, &[("full_warning", json!("0s")), ("full_critical", json!(4)), ("ignore", json!("/"))]);
+}
+
+#[test]
+fn what_cannot_be_told_is_said() {
+    let recorded = record(|| report_mounts(&[], None, Timestamp(0), &defaults()));
+    assert_eq!(recorded.told(), [("no-mounts", "mounts", Severity::Unknown)]);
+    let said = |pressure| report_load(&load(0.5, pressure, 0), &defaults());
+    assert_eq!(said(Some(0.0)), "load 0.50 on 2 cores");
+    assert_eq!(said(None), "load 0.50 on 2 cores, pressure unknown: this kernel does not tell it");
+}
+
+#[test]
+fn a_finding_names_the_limit_beside_the_figure() {
+    let summary = |work: &dyn Fn()| record(work).findings[0].summary.clone();
+    let memory = memory(49, 0);
+    assert_eq!(
+        summary(&|| drop(report_memory(&memory, &defaults()))),
+        "49 B of 1000 B available (4.9 %), critical below 5 %"
+    );
+    assert_eq!(
+        summary(&|| drop(report_load(&load(4.1, None, 0), &defaults()))),
+        "the load is 4.10 on 2 cores, 2.05 a core, warning above 2"
+    );
+    let mounts = [mount("/", 99, 100, false)];
+    assert_eq!(
+        summary(&|| drop(report_mounts(&mounts, None, Timestamp(0), &defaults()))),
+        "99 B of 1000 B available (9.9 %), warning below 10 %"
+    );
 }

@@ -5,9 +5,9 @@ mod units;
 
 use std::collections::BTreeMap;
 
-use hostler_sdk::join_all;
 use hostler_sdk::network::Endpoint;
 use hostler_sdk::prelude::*;
+use hostler_sdk::{join_all, matches_pattern};
 
 use units::Unit;
 
@@ -55,7 +55,7 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
             units => Some(units),
         },
         Err(error) if error.ends_the_run() => return Err(error),
-        Err(error) if error.is_denied() && !endpoints.is_empty() && settings.required.is_empty() => None,
+        Err(error) if error.is_unbound() && !endpoints.is_empty() && settings.required.is_empty() => None,
         Err(error) => {
             unseen(&error).report();
             None
@@ -109,15 +109,14 @@ async fn ask(endpoint: &Endpoint, timeout: Duration) -> Answer {
 }
 
 fn report_units(units: &[Unit], answers: &[Answer], earlier: &BTreeMap<String, u64>, settings: &Settings) -> String {
-    let ignored =
-        |unit: &Unit| settings.ignore.iter().any(|pattern| unit.names().any(|name| units::matches(pattern, name)));
+    let ignored = |unit: &Unit| is_ignored(unit, settings);
     let is_required = |unit: &Unit| settings.required.iter().any(|name| unit.is(name));
     let failed: Vec<&Unit> = units.iter().filter(|unit| unit.has_failed() && !ignored(unit)).collect();
     // Units whose cause is another one's failure, with that one.
     let victims: BTreeMap<&str, &str> = units
         .iter()
         .filter(|unit| !unit.is_active())
-        .filter_map(|unit| Some((unit.name.as_str(), units::root_cause(unit, units)?.name.as_str())))
+        .filter_map(|unit| Some((unit.name.as_str(), told_cause(unit, units, settings)?.name.as_str())))
         .collect();
     for unit in &failed {
         if victims.contains_key(unit.name.as_str()) {
@@ -180,11 +179,12 @@ fn report_units(units: &[Unit], answers: &[Answer], earlier: &BTreeMap<String, u
         let Some(before) = earlier.get(&unit.name) else { continue };
         let more = if unit.restarts >= *before { unit.restarts - before } else { unit.restarts };
         if settings.restarts.matches(more as f64) {
+            let (times, limit) = (counted(more, "time"), settings.restarts.in_words(Measure::Plain));
             finding!(
                 Severity::Warning,
                 "unit-restarted",
                 unit.name.clone(),
-                "it was restarted {more} times since the last run"
+                "it was restarted {times} since the last run, warning {limit}"
             )
             .remedy(format!("journalctl -u {} --since -1d | grep -iE 'main process exited|killed|oom'", unit.name))
             .report();
@@ -192,7 +192,19 @@ fn report_units(units: &[Unit], answers: &[Answer], earlier: &BTreeMap<String, u
     }
     Metric::gauge("systemd_units_failed", failed.len() as f64).report();
     Metric::counter("systemd_unit_restarts_total", units.iter().map(|unit| unit.restarts).sum::<u64>() as f64).report();
-    format!("{} units, {} failed", units.len(), failed.len())
+    format!("{}, {} failed", counted(units.len(), "unit"), failed.len())
+}
+
+fn is_ignored(unit: &Unit, settings: &Settings) -> bool {
+    settings.ignore.iter().any(|pattern| unit.names().any(|name| matches_pattern(pattern, name)))
+}
+
+/// The failure with which a unit is told that is down because of it. One that is left alone is told nowhere, so it
+/// explains nothing; and of failed units that need one another each is told.
+fn told_cause<'a>(unit: &Unit, units: &'a [Unit], settings: &Settings) -> Option<&'a Unit> {
+    let cause = units::root_cause(unit, units).filter(|cause| !is_ignored(cause, settings))?;
+    let in_a_circle = unit.has_failed() && units::root_cause(cause, units).is_some();
+    (!in_a_circle).then_some(cause)
 }
 
 /// Whether an endpoint is served by a unit, or by one that is down because of it.
@@ -219,27 +231,37 @@ fn report_answers(answers: &[Answer], units: Option<&[Unit]>, settings: &Setting
                 Metric::gauge("endpoint_duration_seconds", took.as_seconds()).label("endpoint", name).report();
                 table.row(&[&name, &format!("in {took}")]);
                 let severity = if *took > settings.slow { Severity::Warning } else { Severity::Ok };
-                finding!(severity, "endpoint-slow", name, "it took {took} to answer").report_unless_ok();
+                finding!(severity, "endpoint-slow", name, "it took {took} to answer, warning above {}", settings.slow)
+                    .remedy(logs(settings.endpoint_units.get(name)))
+                    .report_unless_ok();
             }
             Err(why) => {
                 table.row(&[&name, why]);
                 let unit = settings.endpoint_units.get(name);
                 let told = unit.zip(units).is_some_and(|(unit, units)| {
                     let found = units.iter().find(|one| one.is(unit));
-                    found.is_some_and(|one| one.has_failed() || units::root_cause(one, units).is_some())
+                    found.is_some_and(|one| {
+                        one.has_failed() && !is_ignored(one, settings) || told_cause(one, units, settings).is_some()
+                    })
                 });
                 if !told {
-                    let unit = unit.map_or("UNIT", String::as_str);
-                    finding!(Severity::Critical, "endpoint-down", name, "{why}")
-                        .remedy(format!("systemctl status {unit}; journalctl -u {unit} -n 50"))
-                        .report();
+                    finding!(Severity::Critical, "endpoint-down", name, "{why}").remedy(logs(unit)).report();
                 }
             }
         }
     }
     table.report();
     let up = answers.iter().filter(|answer| answer.outcome.is_ok()).count();
-    (!answers.is_empty()).then(|| format!("{up} of {} endpoints answer", answers.len()))
+    let (endpoints, verb) = (counted(answers.len(), "endpoint"), agreed(up, "answers", "answer"));
+    (!answers.is_empty()).then(|| format!("{up} of {endpoints} {verb}"))
+}
+
+/// Where its operator finds why an endpoint does not answer as it should.
+fn logs(unit: Option<&String>) -> String {
+    match unit {
+        Some(unit) => format!("systemctl status {unit}; journalctl -u {unit} -n 50"),
+        None => "look at the service behind it; its unit named in `endpoint_units` would stand here".into(),
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-use hostler_sdk::testing::{Recorded, record, refuses, settings};
+//! What is told of units as systemctl prints them, and of endpoints.
+
+use hostler_sdk::testing::{Recorded, record, refuses_each, settings};
 use serde_json::json;
 
 use super::*;
@@ -37,6 +39,35 @@ fn one_cause_is_told_once_with_what_it_took_down() {
     let recorded = tell(given, &[answer("shop", Err("it answers 502"))], &[]);
     assert_eq!(recorded.told(), [("unit-failed", "postgresql.service", Severity::Critical)]);
     assert_eq!(recorded.findings[0].detail.as_deref(), Some("Down because of it: shop.service, shop"));
+}
+
+#[test]
+fn a_cause_that_is_left_alone_does_not_hide_what_it_took_down() {
+    let given = json!({
+        "required": ["shop.service"], "ignore": ["postgresql.service"], "endpoint_units": {"shop": "shop.service"},
+    });
+    let recorded = tell(given, &[answer("shop", Err("it answers 502"))], &[]);
+    let both =
+        [("unit-not-running", "shop.service", Severity::Critical), ("endpoint-down", "shop", Severity::Critical)];
+    assert_eq!(recorded.told(), both);
+    let given = json!({"ignore": ["postgresql.service"], "endpoint_units": {"database": "postgresql.service"}});
+    let recorded = tell(given, &[answer("database", Err("connection refused"))], &[]);
+    assert_eq!(recorded.told(), [("endpoint-down", "database", Severity::Critical)]);
+}
+
+#[test]
+fn units_that_need_one_another_do_not_hide_each_other() {
+    let failed = |name: &str, needs: &str| {
+        format!(
+            "Id={name}\nRequires={needs}\nLoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\n\n"
+        )
+    };
+    let units = units::parse(&(failed("a.service", "b.service") + &failed("b.service", "a.service")));
+    let recorded = record(|| report_units(&units, &[], &BTreeMap::new(), &settings(MANIFEST, json!({}))));
+    assert_eq!(
+        recorded.told(),
+        [("unit-failed", "a.service", Severity::Critical), ("unit-failed", "b.service", Severity::Critical)]
+    );
 }
 
 #[test]
@@ -113,8 +144,12 @@ fn restarts_are_counted_since_the_last_run() {
             .map(|finding| finding.summary.clone())
     };
     assert_eq!(told(3), None);
-    assert_eq!(told(1).as_deref(), Some("it was restarted 2 times since the last run"));
-    assert_eq!(told(7).as_deref(), Some("it was restarted 3 times since the last run"), "its count began anew");
+    assert_eq!(told(1).as_deref(), Some("it was restarted 2 times since the last run, warning above 0"));
+    assert_eq!(
+        told(7).as_deref(),
+        Some("it was restarted 3 times since the last run, warning above 0"),
+        "its count began anew"
+    );
     assert!(tell(json!({}), &[], &[]).finding("unit-restarted").is_none(), "a first run has nothing to compare with");
 }
 
@@ -126,6 +161,8 @@ fn endpoints_are_up_slow_or_down() {
         recorded.told(),
         [("endpoint-slow", "b", Severity::Warning), ("endpoint-down", "c", Severity::Critical)]
     );
+    assert_eq!(recorded.findings[0].summary, "it took 2.1 s to answer, warning above 2 s");
+    assert!(recorded.findings.iter().all(|finding| finding.remedy.is_some()), "each has a next step");
 }
 
 #[test]
@@ -138,15 +175,15 @@ fn the_form_in_the_manifest_is_the_one_that_is_called() {
 
 #[test]
 fn each_bad_setting_is_refused() {
-    for (name, value) in [
-        ("required", json!("nginx.service")),
-        ("ignore", json!([1])),
-        ("restarts", json!("few")),
-        ("timeout", json!("0s")),
-        ("slow", json!(2)),
-        ("endpoint_units", json!(["shop"])),
-    ] {
-        let refusal = refuses(MANIFEST, json!({ name: value })).expect(name);
-        assert!(refusal.contains(name), "{refusal}");
-    }
+    refuses_each(
+        MANIFEST,
+        &[
+            ("required", json!("nginx.service")),
+            ("ignore", json!([1])),
+            ("restarts", json!("few")),
+            ("timeout", json!("0s")),
+            ("slow", json!(2)),
+            ("endpoint_units", json!(["shop"])),
+        ],
+    );
 }

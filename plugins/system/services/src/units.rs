@@ -95,13 +95,3 @@ pub fn root_cause<'a>(unit: &Unit, units: &'a [Unit]) -> Option<&'a Unit> {
     }
     cause
 }
-
-/// Whether a name fits a pattern in which `*` stands for any text.
-pub fn matches(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
-            text.char_indices().map(|(place, _)| place).chain([text.len()]).any(|place| matches(rest, &text[place..]))
-        }),
-    }
-}
