@@ -133,7 +133,8 @@ fn a_task_runs_once_at_a_time_and_who_comes_second_is_told_of_the_first() {
     assert_eq!((&outcome["course"], &outcome["verdict"]), (&"not-started".into(), &"unknown".into()));
     let summary = outcome["summary"].as_str().expect("a summary");
     let listed = host.history(&["one"]);
-    let run = listed[0]["run_id"].as_str().expect("a run");
+    assert_eq!(listed[0]["run_id"], outcome["run_id"], "that it was not started is kept too");
+    let run = listed[1]["run_id"].as_str().expect("a run");
     let holder = format!("run {run} of task one, process {}", first.id());
     assert!(summary.contains("is held by") && summary.contains(&holder), "it names who has it: {summary}");
     assert_eq!(host.run(&["run", "good"]).code, 0, "a third goes on beside them");
