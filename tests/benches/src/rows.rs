@@ -36,7 +36,8 @@ pub(crate) fn compare() -> anyhow::Result<Vec<Line>> {
         setting.on_a_worker(async move { native(&client).await })?
     };
     anyhow::ensure!(setting.run(&job)? == alone()?, "the sums differ");
-    let [sandboxed, natively] = medians(
+    // Natively it is waited for on a worker, as a run is, and outside of the workers: the faster one counts.
+    let [sandboxed, worker, outside] = medians(
         20,
         [
             &mut || {
@@ -49,8 +50,14 @@ pub(crate) fn compare() -> anyhow::Result<Vec<Line>> {
                 alone()?;
                 Ok(started.elapsed())
             },
+            &mut || {
+                let started = Instant::now();
+                setting.runtime.block_on(native(&client))?;
+                Ok(started.elapsed())
+            },
         ],
     )?;
+    let natively = worker.min(outside);
     let what = "a million rows of four columns, each value touched";
     let beside = format!("tokio-postgres {}", shown(natively));
     Ok(vec![Line::ratio(what, shown(sandboxed), beside, ratio(sandboxed, natively), Goal::AtMost(1.10))])
