@@ -8,15 +8,52 @@ use std::{
 
 use hostler_tests::Hostler;
 
-#[test]
-fn the_machine_is_looked_at() {
-    let host = Hostler::new(
-        "[tasks.task]\nplugin = \"system-resources\"\nbind = { machine = \"machine\", history = \"history\" }\n",
-    );
+/// What the machine of a test may be short of is none of the test's business.
+const LENIENT: &str = "disk_warning = \"0:\", disk_critical = \"0:\", memory_warning = \"0:\", memory_critical = \"0:\", \
+    swap_warning = \"100\", swap_critical = \"100\", pressure_warning = \"100\", pressure_critical = \"100\", \
+    load_warning = \"1000\", load_critical = \"1000\", full_warning = \"1s\", full_critical = \"1s\"";
+
+fn machine(settings: &str) -> Hostler {
+    let host = Hostler::new(&format!(
+        "[tasks.task]\nplugin = \"system-resources\"\nbind = {{ machine = \"machine\", history = \"history\" }}\n\
+         settings = {{ {settings} }}\n"
+    ));
     host.install(&["system-resources"]);
-    let run = host.run(&["run", "task", "--format", "prometheus"]);
-    assert!(run.code <= 3 && run.stdout.contains("hostler_task_worked{"), "{run:?}");
-    assert!(run.stdout.contains("memory"), "{run:?}");
+    host
+}
+
+#[test]
+fn a_machine_within_its_limits_is_ok_and_one_outside_of_them_is_told_with_its_figures() {
+    let well = machine(LENIENT).run(&["run", "task", "--format", "json"]);
+    assert_eq!(well.code, 0, "{well:?}");
+    let strict = LENIENT.replace("memory_critical = \"0:\"", "memory_critical = \"100.1:\"");
+    let short = machine(&strict).run(&["run", "task", "--format", "json"]);
+    assert_eq!(short.code, 2, "{short:?}");
+    assert!(short.findings("task").iter().any(|finding| finding.contains("memory")), "{short:?}");
+}
+
+/// A full disk for real: a small one, mounted where no other process sees it.
+#[test]
+fn a_full_disk_is_critical_and_named() {
+    let host = machine("");
+    let small = host.path().join("small");
+    fs::create_dir_all(&small).expect("a directory");
+    let script = "mount -t tmpfs -o size=4m tmpfs \"$1\" || exit 99; head -c 8m /dev/zero > \"$1/full\" 2>/dev/null; \
+                  shift; exec \"$@\"";
+    let hostler = host.command(&["run", "task", "--format", "json"]);
+    let within = |way: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(way).args(["sh", "-c", script, "sh"]).arg(&small).current_dir(host.path());
+        command.arg(hostler.get_program()).args(hostler.get_args());
+        command.output().expect("unshare of util-linux")
+    };
+    let mut output = within(&["--user", "--map-root-user", "--mount"]);
+    if output.stdout.is_empty() {
+        output = within(&["--mount"]);
+    }
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(told.contains(&small.display().to_string()), "{told}");
 }
 
 #[test]
@@ -42,6 +79,10 @@ fn a_directory_is_archived_whole_and_the_archive_restores() {
     assert!(tar.success());
     let found = Command::new("find").arg(&restored).args(["-name", "file", "-size", "+1k"]).output().expect("find");
     assert!(!found.stdout.is_empty(), "the file is in the archive");
+    fs::remove_dir_all(&source).expect("it goes");
+    let sick = host.run(&["run", "task", "--format", "json"]);
+    assert!(sick.code >= 2, "what is not there is not backed up, which is never ok: {sick:?}");
+    assert!(archive.exists(), "and the archive that there is stays");
 }
 
 #[test]

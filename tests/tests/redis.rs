@@ -47,7 +47,7 @@ fn keys_without_a_time_to_live_are_found_planned_and_given_one_under_the_allowed
 }
 
 #[test]
-fn a_hit_rate_needs_two_runs() {
+fn a_hit_rate_needs_two_runs_and_tells_misses_from_hits() {
     let server = RedisServer::start();
     let host = host(&server, "redis-hit-rate", "");
     let first = host.run(&["run", "task", "--format", "json"]);
@@ -59,6 +59,12 @@ fn a_hit_rate_needs_two_runs() {
     }
     let second = host.run(&["run", "task", "--format", "json"]);
     assert_eq!(second.code, 2, "{second:?}");
+    keys(&server, "there:", 1);
+    for _ in 0..2000 {
+        let _: Option<String> = redis::cmd("GET").arg("there:0").query(&mut connection).expect("an answer");
+    }
+    let third = host.run(&["run", "task", "--format", "json"]);
+    assert_eq!(third.code, 0, "{third:?}");
 }
 
 #[test]
