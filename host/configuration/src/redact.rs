@@ -36,7 +36,7 @@ const HARMLESS: &[&str] = &[
 
 /// An address as it may be shown: a connection string or a URL without what may be secret in it.
 pub fn redacted(address: &str) -> String {
-    match address.split_once("://") {
+    match url(address) {
         Some((scheme, rest)) => redacted_url(scheme, rest),
         None => keywords(address).map_or_else(
             || HIDDEN.into(),
@@ -54,7 +54,7 @@ pub fn redacted(address: &str) -> String {
 /// Whether an address holds a password.
 pub fn has_password(address: &str) -> bool {
     let secret = |key: &str| key.eq_ignore_ascii_case("password") || key.eq_ignore_ascii_case("sslpassword");
-    match address.split_once("://") {
+    match url(address) {
         Some((_, rest)) => {
             let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
             let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
@@ -73,6 +73,13 @@ pub(crate) fn redacted_name(text: &str) -> String {
 
 fn is_harmless(key: &str) -> bool {
     HARMLESS.contains(&key)
+}
+
+/// A URL's scheme and the rest; nothing where what stands before `://` is no scheme (RFC 3986, 3.1): a password in the
+/// keyword form may hold those letters too.
+fn url(address: &str) -> Option<(&str, &str)> {
+    let letter = |letter: u8| letter.is_ascii_alphanumeric() || b"+.-".contains(&letter);
+    address.split_once("://").filter(|(scheme, _)| !scheme.is_empty() && scheme.bytes().all(letter))
 }
 
 fn redacted_url(scheme: &str, rest: &str) -> String {
@@ -163,6 +170,9 @@ mod tests {
         "host=db1 user=hostler password=hunter2 dbname=shop",
         "host=db1 password = 'hunter2 with \\' a quote' user=x",
         "host=db1 password='hunter2",
+        "host=db1 password=hunter2://secret",
+        "host=db1 password=esql://hunter2",
+        "://hunter2",
         "postgres://hostler:hunter2@db1/shop",
         "postgres://hostler:p@ss:hunter2@db1:5432/shop?sslmode=require",
         "postgres://hostler:who?hunter2@db1/shop",
@@ -200,7 +210,10 @@ mod tests {
 
     #[test]
     fn a_password_is_noticed() {
-        for address in ADDRESSES.iter().filter(|address| !["hunter2", "host=db1 password='hunter2"].contains(address)) {
+        for address in ADDRESSES
+            .iter()
+            .filter(|address| !["hunter2", "://hunter2", "host=db1 password='hunter2"].contains(address))
+        {
             let hidden = address.contains("p%61") || address.contains("who?");
             assert!(hidden || has_password(address), "{address}");
         }
