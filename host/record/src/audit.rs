@@ -186,12 +186,18 @@ impl Tail {
         }
         let begin = line.len();
         let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
-        let written = Line { sequence: self.lines + 1, time, entry, after_torn_line: self.torn, previous: &self.head };
+        let written = Line {
+            sequence: self.lines.saturating_add(1),
+            time,
+            entry,
+            after_torn_line: self.torn,
+            previous: &self.head,
+        };
         let result = serde_json::to_writer(&mut line, &written).map_err(io::Error::from).and_then(|()| {
             let head = hex::encode(Sha256::digest(&line[begin..]));
             line.push(b'\n');
             self.write(&line)?;
-            self.lines += 1;
+            self.lines = self.lines.saturating_add(1);
             self.head = head;
             self.torn = false;
             Ok(())

@@ -74,7 +74,7 @@ fn end_of(file: &File, length: u64, before: Option<u64>) -> io::Result<Option<En
             let mut known = numbers.filter_map(|(after, line)| {
                 serde_json::from_slice::<Numbered>(line).ok().map(|line| line.sequence.saturating_add(after as u64))
             });
-            let all = before.filter(|_| begin == 0).map(|before| before + lines.len() as u64);
+            let all = before.filter(|_| begin == 0).map(|before| before.saturating_add(lines.len() as u64));
             if let Some(lines) = known.next().or(all) {
                 return Ok(Some(End { lines, head: hex::encode(Sha256::digest(last)), torn }));
             }
@@ -102,4 +102,21 @@ pub(crate) fn rotated(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     }
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever can write the files can write any number; the host still starts, and `audit verify` says what is wrong.
+    #[test]
+    fn a_number_that_is_the_largest_counts_no_further() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let current = directory.path().join("audit.jsonl");
+        fs::write(directory.path().join(rotated_name(1)), format!("{{\"sequence\":{}}}\n", u64::MAX)).expect("a file");
+        fs::write(&current, "no line of an audit\n").expect("a file");
+        let file = File::open(&current).expect("a file");
+        let end = read(&current, &file, file.metadata().expect("a file").len()).expect("it is read");
+        assert_eq!((end.lines, end.torn), (u64::MAX, false));
+    }
 }

@@ -35,7 +35,7 @@ pub(super) fn each<E: From<Misplaced>>(
         let mut place = first;
         while place <= last {
             with(usize::try_from(place).map_err(|_| Misplaced)?, access)?;
-            place += step;
+            place = place.saturating_add(step);
         }
         Ok(())
     };
@@ -45,7 +45,7 @@ pub(super) fn each<E: From<Misplaced>>(
             return Ok(());
         }
         let access = if reads == Reads::Always { Access::READ } else { Access::BOTH };
-        return range(first, if last < 0 { count + last } else { last }, step, access);
+        return range(first, if last < 0 { count.saturating_add(last) } else { last }, step, access);
     }
     for spec in entry.key_specs.iter().filter(|spec| !spec.flags.contains("not_key")) {
         let access = access(spec);
@@ -54,7 +54,7 @@ pub(super) fn each<E: From<Misplaced>>(
                 let last = match (last, limit) {
                     (0.., _) => first.saturating_add(last),
                     (_, ..=1) => count.saturating_add(last),
-                    (_, limit) => first + (count - first) / limit + last,
+                    (_, limit) => first.saturating_add(count.saturating_sub(first) / limit).saturating_add(last),
                 };
                 range(first, last, step, access)
             }
@@ -97,4 +97,40 @@ fn access(spec: &KeySpec) -> Access {
 fn number_of(text: &[u8]) -> Option<i64> {
     let digits = !text.is_empty() && text.len() <= 9 && text.iter().all(u8::is_ascii_digit);
     digits.then(|| text.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that lies about where its keys are gets a refusal, and no arithmetic beyond its bounds.
+    #[test]
+    fn places_beyond_every_number_are_refused_or_end() {
+        let command = [b"x".to_vec(), b"a".to_vec(), b"b".to_vec()];
+        for numbers in [i64::MIN, -1, 1, 2, i64::MAX] {
+            for other in [i64::MIN, -1, 1, 2, i64::MAX] {
+                for find in [
+                    FindKeys::Range { last: numbers, step: other, limit: 2 },
+                    FindKeys::Range { last: -1, step: numbers, limit: other },
+                    FindKeys::KeyNumber { index: numbers, first: other, step: numbers },
+                ] {
+                    let begin = BeginSearch::Index(if numbers == 1 { 1 } else { other });
+                    let spec = KeySpec { flags: ["RO".to_owned()].into(), begin, find };
+                    let entry = CommandEntry { key_specs: vec![spec], ..CommandEntry::default() };
+                    let told = each::<Misplaced>(&entry, Reads::Always, &command, |place, _| {
+                        assert!(place < command.len());
+                        Ok(())
+                    });
+                    let _ = told;
+                }
+                let entry = CommandEntry { positions: (1, numbers, other), ..CommandEntry::default() };
+                let mut places = 0;
+                let told = each::<Misplaced>(&entry, Reads::Always, &command, |_, _| {
+                    places += 1;
+                    Ok(())
+                });
+                assert_eq!(told.is_ok(), places > 0, "{numbers} {other}");
+            }
+        }
+    }
 }
