@@ -1,9 +1,10 @@
 //! Statements, as a plugin sends them.
 
+use hostler_sdk::bindings::postgres::hostler::plugin::postgres as bindings;
 use hostler_sdk::prelude::*;
 use serde_json::{Value, json};
 
-/// One statement, outside of a transaction of the plugin's own.
+/// One statement, by one of the ways that the contract has.
 #[derive(Deserialize)]
 pub(crate) struct Call {
     #[serde(default = "database")]
@@ -12,6 +13,15 @@ pub(crate) struct Call {
     /// Sent as a change instead of a query.
     #[serde(default)]
     change: bool,
+    /// Sent in a transaction of the plugin's own, committed afterwards.
+    #[serde(default)]
+    transaction: bool,
+    /// Sent by `copy-out`.
+    #[serde(default)]
+    copy: bool,
+    /// Settings for this statement alone.
+    #[serde(default)]
+    settings: Vec<(String, String)>,
 }
 
 fn database() -> String {
@@ -21,9 +31,32 @@ fn database() -> String {
 impl Call {
     pub(crate) async fn make(self, context: &Context) -> Result<Value, TaskError> {
         let database = context.postgres(&self.request).await?;
-        if self.change {
-            return Ok(json!(format!("{:?}", database.execute(&self.sql, &[]).await?)));
+        if self.copy {
+            return self.copied().await;
         }
-        Ok(json!(database.query(&self.sql, &[]).await?.rows().await?.len()))
+        let mut options = hostler_sdk::postgres::options();
+        options.settings.clone_from(&self.settings);
+        if self.transaction {
+            let transaction = database.begin().await?;
+            let made = if self.change {
+                json!(format!("{:?}", transaction.execute(&self.sql, &[]).await?))
+            } else {
+                json!(transaction.query(&self.sql, &[]).await?.rows().await?.len())
+            };
+            transaction.commit().await?;
+            return Ok(made);
+        }
+        if self.change {
+            return Ok(json!(format!("{:?}", database.execute_with(&self.sql, &[], options).await?)));
+        }
+        Ok(json!(database.query_with(&self.sql, &[], options).await?.rows().await?.len()))
+    }
+
+    async fn copied(self) -> Result<Value, TaskError> {
+        let database = bindings::Database::open(self.request, None, None).await?;
+        let (bytes, completed) = database.copy_out(self.sql).await?;
+        let length = bytes.collect().await.len();
+        completed.await?;
+        Ok(json!(length))
     }
 }
