@@ -1,6 +1,6 @@
 # What the README says, and what continuous integration calls. Each target installs what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check plugins test-plugins build clean
+.PHONY: help demo test fuzz bench check plugins test-plugins build clean
 
 # The embedded PostgreSQL is built only where no server is installed: it brings a second WebAssembly engine.
 SERVER := $(wildcard /usr/lib/postgresql/*/bin/initdb)
@@ -24,6 +24,9 @@ test: ## Installs what the tests need, and passes them all.
 	@$(MAKE) --no-print-directory test-plugins
 	cargo build --bin hostler
 	cargo nextest run --workspace --no-fail-fast
+
+fuzz: ## Fuzzes each parser and policy for SECONDS (60) seconds; installs a nightly Rust and cargo-fuzz.
+	@scripts/fuzz
 
 bench: ## Measures Hostler beside the tools that a person would use, and writes target/bench.md.
 	@scripts/set-up test

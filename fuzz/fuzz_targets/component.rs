@@ -1,0 +1,8 @@
+//! A component's bytes.
+#![no_main]
+
+#[path = "../../host/manifest/tests/properties/checks/mod.rs"]
+#[allow(dead_code)]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::component(data));
