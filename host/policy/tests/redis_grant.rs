@@ -392,3 +392,11 @@ proptest! {
         let _ = everything.decide(&table(), &command);
     }
 }
+
+#[test]
+fn another_database_than_the_resources_is_out_of_reach() {
+    for text in ["copy cache:1 cache:2 DB 1", "copy cache:1 cache:2 replace db 0", "move cache:1 1"] {
+        refused("+@all ~cache:*", text, "another database");
+    }
+    assert_eq!(said("+@all ~cache:*", "copy cache:1 cache:2 REPLACE"), "changes");
+}

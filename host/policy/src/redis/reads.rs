@@ -159,6 +159,12 @@ pub(super) fn changes_the_connection(name: &str, entry: &CommandEntry) -> bool {
     CONNECTION.contains(&name) || entry.is_in("transaction")
 }
 
+/// Whether it leaves the database that the resource's address names. ACL key patterns hold in every database alike, so
+/// that they do not keep it inside. FLUSHALL and SWAPDB do so by what they are, and are given by their names alone.
+pub(super) fn reaches_another_database(name: &str, command: &[Vec<u8>]) -> bool {
+    name == "move" || (name == "copy" && command.iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"db")))
+}
+
 /// Whether only its own name gives it, never a category or its container.
 pub(super) fn is_named_only(name: &str, found: Found<'_>) -> bool {
     let entry = found.entry;

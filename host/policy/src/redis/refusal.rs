@@ -41,6 +41,9 @@ pub enum RedisRefusal {
     /// It changes the connection, which runs share.
     #[error("{0} changes the connection that runs share; no grant gives it")]
     Connection(String),
+    /// It reaches another database of the server than the resource's own.
+    #[error("{0} reaches another database than the resource's; no grant gives it")]
+    OtherDatabase(String),
     /// The grant only reads.
     #[error("read-only: {0} may change something")]
     ReadOnly(String),

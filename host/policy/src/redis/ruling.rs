@@ -197,6 +197,9 @@ impl Ruling<'_> {
         if self.grant.is_read_only() && !reads {
             return Err(RedisRefusal::ReadOnly(self.name.clone()));
         }
+        if reads::reaches_another_database(&self.name, command) {
+            return Err(RedisRefusal::OtherDatabase(self.name.clone()));
+        }
         let walked = keys::each(self.found.entry, self.reads, command, |place, need| {
             let key = &command[place];
             if self.grant.covering(key, need).is_some() {
