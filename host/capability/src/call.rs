@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use crate::{AuditEntry, Decision, Error, RunContext};
+use crate::{AuditEntry, Decision, Error, RunContext, context::shortened};
 
 /// A call under way. Dropped without [`Call::finish`] it is recorded as cancelled.
 pub struct Call {
@@ -67,8 +67,8 @@ impl Call {
             run: &self.context.info.run_id,
             plugin: &self.context.info.plugin_digest,
             call: self.number,
-            request: &self.request,
-            operation: &self.operation,
+            request: shortened(&self.request),
+            operation: shortened(&self.operation),
             decision,
             rule,
             duration_us: Some(duration),

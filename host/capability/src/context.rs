@@ -297,10 +297,10 @@ impl RunContext {
             run: &self.info.run_id,
             plugin: &self.info.plugin_digest,
             call,
-            request,
-            operation,
+            request: shortened(request),
+            operation: shortened(operation),
             decision,
-            rule,
+            rule: shortened(rule),
             duration_us: None,
             rows: None,
             bytes: None,
@@ -310,6 +310,14 @@ impl RunContext {
             Error::Unavailable("the audit cannot be written".into())
         })
     }
+}
+
+/// The longest text of a line of the audit, in bytes: a plugin's arguments are not to push older lines out of it.
+const LONGEST: usize = 8 << 10;
+
+/// Its beginning, where it is too long for the audit.
+pub(crate) fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST)]
 }
 
 /// A lock that outlives a panic of another holder: what it guards is whole between any two statements.

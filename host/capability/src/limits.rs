@@ -73,6 +73,7 @@ pub struct Usage {
     calls: AtomicU64,
     rows: AtomicU64,
     bytes: AtomicU64,
+    streams: AtomicU64,
 }
 
 impl Usage {
@@ -103,6 +104,16 @@ impl Usage {
             return Err("bytes");
         }
         Ok(())
+    }
+
+    /// Counts a stream, where there is room for one more.
+    pub(crate) fn open_stream(&self, limits: &Limits) -> bool {
+        let room = |open| (open < limits.handles).then_some(open + 1);
+        self.streams.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok()
+    }
+
+    pub(crate) fn close_stream(&self) {
+        self.streams.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Calls made so far.

@@ -10,7 +10,7 @@ use hostler_world::files::{
 use hostler_world::types::Effect;
 use wasmtime::component::{Accessor, FutureReader, HasData, Linker, Resource, StreamReader};
 
-use crate::{Files, OpenWriter, producer::Producer};
+use crate::{ContentStream, Files, OpenWriter, TreeStream, producer::Producer};
 
 /// The capability of directories.
 pub struct FilesCapability;
@@ -93,10 +93,14 @@ impl<T: 'static> HostWithStore<T> for FilesCapability {
     }
 
     async fn list_tree(accessor: &Accessor<T, Self>, path: String, options: WalkOptions) -> Answer<Walk> {
-        match files_of(accessor).list_tree(&path, options).await {
-            Ok(tree) => accessor.with(|mut access| {
-                let entries = StreamReader::new(&mut access, Producer::new(tree.entries, |batch| vec![batch]))?;
-                let completed = FutureReader::new(&mut access, tree.completed)?;
+        let files = files_of(accessor);
+        let counted = |tree: TreeStream| {
+            Ok((files.context.counted(Producer::new(tree.entries, |batch| vec![batch]))?, tree.completed))
+        };
+        match files.list_tree(&path, options).await.and_then(counted) {
+            Ok((entries, completed)) => accessor.with(|mut access| {
+                let entries = StreamReader::new(&mut access, entries)?;
+                let completed = FutureReader::new(&mut access, completed)?;
                 Ok(Ok(Walk { entries, completed }))
             }),
             Err(error) => Ok(Err(error)),
@@ -109,11 +113,16 @@ impl<T: 'static> HostWithStore<T> for FilesCapability {
         offset: u64,
         compression: Compression,
     ) -> Answer<Content> {
-        match files_of(accessor).read(&path, offset, compression).await {
-            Ok(content) => accessor.with(|mut access| {
-                let bytes = StreamReader::new(&mut access, Producer::new(content.bytes, |bytes| bytes))?;
-                let completed = FutureReader::new(&mut access, content.completed)?;
-                Ok(Ok(Content { metadata: content.metadata, bytes, completed }))
+        let files = files_of(accessor);
+        let counted = |content: ContentStream| {
+            let bytes = files.context.counted(Producer::new(content.bytes, |bytes| bytes))?;
+            Ok((content.metadata, bytes, content.completed))
+        };
+        match files.read(&path, offset, compression).await.and_then(counted) {
+            Ok((metadata, bytes, completed)) => accessor.with(|mut access| {
+                let bytes = StreamReader::new(&mut access, bytes)?;
+                let completed = FutureReader::new(&mut access, completed)?;
+                Ok(Ok(Content { metadata, bytes, completed }))
             }),
             Err(error) => Ok(Err(error)),
         }

@@ -9,7 +9,7 @@ use crate::HistoryGrant;
 /// The history as one run may see it.
 #[derive(Clone)]
 pub struct History {
-    context: Arc<RunContext>,
+    pub(crate) context: Arc<RunContext>,
     grant: Arc<HistoryGrant>,
 }
 

@@ -42,7 +42,8 @@ fn stream<T: 'static, I>(accessor: &Accessor<T, HistoryCapability>, found: Resul
 where
     I: wasmtime::component::Lower + wasmtime::component::Lift + Send + Sync + Unpin + 'static,
 {
-    match found {
+    let context = of(accessor).context;
+    match found.and_then(|items| context.counted(items)) {
         Ok(items) => accessor.with(|mut access| {
             let stream = StreamReader::new(&mut access, items)?;
             let completed = FutureReader::new(&mut access, async { Ok::<_, wasmtime::Error>(Ok(())) })?;

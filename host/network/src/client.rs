@@ -45,7 +45,7 @@ pub(crate) struct Answered {
 
 /// The endpoints of one run.
 pub(crate) struct Client {
-    context: Arc<RunContext>,
+    pub(crate) context: Arc<RunContext>,
     bound: Vec<Bound>,
 }
 

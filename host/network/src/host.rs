@@ -44,8 +44,12 @@ impl<T: 'static> HostWithStore<T> for NetworkCapability {
             Ok(None) => return Ok(Ok(Exchange::Planned)),
             Err(error) => return Ok(Err(error)),
         };
+        let body = match client.context.counted(answered.body) {
+            Ok(body) => body,
+            Err(error) => return Ok(Err(error)),
+        };
         accessor.with(|mut access| -> wasmtime::Result<_> {
-            let body = StreamReader::new(&mut access, answered.body)?;
+            let body = StreamReader::new(&mut access, body)?;
             let completed = FutureReader::new(&mut access, answered.completed)?;
             let (status, headers) = (answered.status, answered.headers);
             Ok(Ok(Exchange::Completed(Response { status, headers, body, completed })))

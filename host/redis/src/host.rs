@@ -103,7 +103,9 @@ impl<T: 'static> HostServerWithStore<T> for RedisCapability {
         pattern: String,
         key_type: Option<String>,
     ) -> Answer<Scan> {
-        match session(accessor, &server)?.scan(&pattern, key_type) {
+        let session = session(accessor, &server)?;
+        let counted = |(pages, completed)| Ok((session.context.counted(pages)?, completed));
+        match session.scan(&pattern, key_type).and_then(counted) {
             Ok((pages, completed)) => accessor.with(|mut access| {
                 let pages = StreamReader::new(&mut access, pages)?;
                 let completed = FutureReader::new(&mut access, completed)?;

@@ -24,7 +24,7 @@ pub(crate) type Completing = Pin<Box<dyn Future<Output = wasmtime::Result<Result
 
 /// The programs of one run.
 pub(crate) struct Client {
-    context: Arc<RunContext>,
+    pub(crate) context: Arc<RunContext>,
     bindings: Vec<Binding>,
     programs: Vec<Program>,
     walls: Arc<Walls>,

@@ -34,7 +34,8 @@ impl<T: 'static> HostWithStore<T> for ShellCapability {
 
     async fn spawn(accessor: &Accessor<T, Self>, command: Command) -> wasmtime::Result<Result<Process, Error>> {
         let client = accessor.with(|mut access| access.get().client.clone());
-        let (output, completed) = match client.spawn(command).await {
+        let counted = |(output, completed)| Ok((client.context.counted(output)?, completed));
+        let (output, completed) = match client.spawn(command).await.and_then(counted) {
             Ok(started) => started,
             Err(error) => return Ok(Err(error)),
         };
