@@ -145,7 +145,7 @@ fn a_killed_host_leaves_no_program_no_lock_and_no_run_that_goes_on_for_ever() {
     assert_eq!((&kept["course"], &kept["verdict"]), (&"interrupted".into(), &"unknown".into()));
     let shown = host.run(&["history", &run]);
     assert!(format!("{}{}", shown.stdout, shown.stderr).contains("interrupted"), "{shown:?}");
-    let scratch = fs::read_dir(host.path().join("state/scratch")).expect("the scratch directory").count();
-    assert_eq!(scratch, 0, "nothing of the dead host is left");
+    let left = fs::read_dir(host.path().join("state/locks/hosts")).expect("the hosts' locks").count();
+    assert_eq!(left, 0, "nothing of the dead host is left");
     works_again(&host);
 }

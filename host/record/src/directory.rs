@@ -3,7 +3,6 @@
 //! ```text
 //! history.sqlite   the runs          audit/    a line for each call
 //! state.sqlite     what tasks keep   locks/    held by living processes
-//! scratch/         what living processes' runs leave on disk while they run
 //! ```
 //!
 //! Opening looks, and makes directories; a database is opened by the first who needs it.
@@ -30,7 +29,6 @@ use crate::{
 pub struct Record {
     directory: PathBuf,
     audit: Arc<AuditFile>,
-    hosts: Arc<Hosts>,
     history: Arc<History>,
     state: Arc<StateFile>,
 }
@@ -42,7 +40,7 @@ impl Record {
     /// Where it is not a directory, cannot be made or written, belongs to another user, or others may write it.
     pub fn open(directory: &Path) -> Result<Self, RecordError> {
         make(directory, directory)?;
-        for part in ["audit", "locks", "locks/hosts", "locks/names", "scratch"] {
+        for part in ["audit", "locks", "locks/hosts", "locks/names"] {
             make(directory, &directory.join(part))?;
         }
         let hosts = Arc::new(Hosts::new(directory));
@@ -51,15 +49,7 @@ impl Record {
             audit: Arc::new(AuditFile::open(&directory.join("audit/audit.jsonl"))?),
             history: Arc::new(History::new(&directory.join("history.sqlite"), &hosts)),
             state: Arc::new(StateFile::new(&directory.join("state.sqlite"))),
-            hosts,
         })
-    }
-
-    /// Where the runs of this process have their scratch directories. It goes with the process: at its end, or at the
-    /// start of the next host where it was killed.
-    pub fn scratch(&self) -> PathBuf {
-        // Where it cannot be made, a run says that it has no scratch directory.
-        self.hosts.scratch().unwrap_or_else(|_| self.directory.join("scratch"))
     }
 
     /// The audit, for runs.

@@ -5,10 +5,9 @@
 //! number would not do: it is given again to another process.
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, File},
     hash::{BuildHasher, RandomState},
     io,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -18,7 +17,6 @@ use crate::{RecordError, held, locks};
 /// The hosts of one state directory, and this one among them.
 pub(crate) struct Hosts {
     directory: PathBuf,
-    scratch: PathBuf,
     own: Mutex<Option<Own>>,
 }
 
@@ -30,7 +28,7 @@ struct Own {
 
 impl Hosts {
     pub(crate) fn new(state: &Path) -> Self {
-        Self { directory: state.join("locks/hosts"), scratch: state.join("scratch"), own: Mutex::default() }
+        Self { directory: state.join("locks/hosts"), own: Mutex::default() }
     }
 
     /// This host's name, which is locked from now on.
@@ -47,15 +45,6 @@ impl Hosts {
                 *own = Some(Own { name: name.clone(), _file: file });
                 return Ok(name);
             }
-        }
-    }
-
-    /// A directory for what this host's runs leave on disk while they run.
-    pub(crate) fn scratch(&self) -> Result<PathBuf, RecordError> {
-        let path = self.scratch.join(self.own()?);
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(RecordError::file(&path)(error)),
-            _ => Ok(path),
         }
     }
 
@@ -91,10 +80,7 @@ impl Hosts {
 
     fn remove(&self, name: &str) {
         // What cannot be removed is found again at the next start.
-        match fs::remove_dir_all(self.scratch.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {}
-            _ => drop(fs::remove_file(self.directory.join(name))),
-        }
+        let _ = fs::remove_file(self.directory.join(name));
     }
 }
 
@@ -114,17 +100,15 @@ mod tests {
     #[test]
     fn a_host_that_is_gone_is_known_to_be_and_leaves_nothing() {
         let state = tempfile::tempdir().expect("a directory");
-        for part in ["locks/hosts", "scratch"] {
-            fs::create_dir_all(state.path().join(part)).expect("a directory");
-        }
+        let files = state.path().join("locks/hosts");
+        fs::create_dir_all(&files).expect("a directory");
         let (one, other) = (Hosts::new(state.path()), Hosts::new(state.path()));
         let (own, name) = (one.own().expect("a name"), other.own().expect("a name"));
-        fs::write(other.scratch().expect("a directory").join("left"), "over").expect("written");
         assert!(!one.is_gone(&own) && !one.is_gone(&name) && one.is_gone("1-0000000000000000"));
         one.sweep();
-        assert!(other.scratch().expect("a directory").join("left").exists(), "a living host keeps its own");
+        assert!(files.join(&name).exists(), "a living host keeps its own");
         drop(other);
         assert!(one.is_gone(&name));
-        assert_eq!(fs::read_dir(state.path().join("scratch")).expect("listed").count(), 0);
+        assert!(!files.join(&name).exists() && files.join(&own).exists());
     }
 }

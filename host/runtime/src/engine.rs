@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -26,28 +25,21 @@ pub struct Runtime {
     parallel: u32,
     engine: OnceLock<Engine>,
     pub(crate) capabilities: Vec<Arc<dyn Capability>>,
-    pub(crate) scratch: std::path::PathBuf,
     cache: Option<CodeCache>,
     prepared: Mutex<HashMap<String, Arc<Prepared>>>,
 }
 
 impl Runtime {
-    /// A runtime that links these capabilities. `cache` keeps compiled code, `scratch` the runs' empty directories;
-    /// at most `parallel` runs have an instance at a time, and further ones wait. The engine is set up for the first
+    /// A runtime that links these capabilities. `cache` keeps compiled code; at
+    /// most `parallel` runs have an instance at a time, and further ones wait. The engine is set up for the first
     /// plugin.
-    pub fn new(
-        capabilities: Vec<Arc<dyn Capability>>,
-        cache: Option<CodeCache>,
-        scratch: &Path,
-        parallel: u32,
-    ) -> Self {
+    pub fn new(capabilities: Vec<Arc<dyn Capability>>, cache: Option<CodeCache>, parallel: u32) -> Self {
         let parallel = parallel.clamp(1, MOST_PARALLEL);
         Self {
             places: tokio::sync::Semaphore::new(parallel as usize),
             parallel,
             engine: OnceLock::new(),
             capabilities,
-            scratch: scratch.into(),
             cache,
             prepared: Mutex::default(),
         }

@@ -18,8 +18,6 @@ const BASE: &[&str] = &["run-context", "plan", "report", "log", "settings", "sta
 pub struct Prepared {
     pub(crate) instance: PluginPre<RunState>,
     pub(crate) capabilities: Vec<Arc<dyn Capability>>,
-    /// Whether it imports WASI's files, and so needs a scratch directory.
-    pub(crate) uses_files: bool,
 }
 
 impl Prepared {
@@ -43,9 +41,7 @@ impl Prepared {
                 capabilities.push(capability.clone());
             }
         }
-        let kind = component.component_type();
-        let uses_files = kind.imports(engine).any(|(name, _)| name.starts_with("wasi:filesystem/"));
         let instance = linker.instantiate_pre(component).and_then(PluginPre::new).map_err(wrong)?;
-        Ok(Self { instance, capabilities, uses_files })
+        Ok(Self { instance, capabilities })
     }
 }

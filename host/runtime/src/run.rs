@@ -16,6 +16,10 @@ use crate::{Prepared, RunFailure, Runtime, engine::TICK, wasi};
 /// How long a plugin has after it was interrupted, to end between two steps of a change.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How many handles of the component model's own (streams, futures, tasks) a plugin may have for each of the
+/// contract's that it may.
+const OWN_HANDLES: usize = 16;
+
 /// How a run ended. What it reported and planned is in its context.
 #[derive(Debug)]
 pub struct RunOutcome {
@@ -49,17 +53,15 @@ impl Runtime {
         memory_bytes: &mut u64,
     ) -> Result<String, RunFailure> {
         let _place = self.places.acquire().await;
-        let scratch = prepared.uses_files.then(|| tempfile::Builder::new().prefix("run-").tempdir_in(&self.scratch));
-        if let Some(Err(error)) = &scratch {
-            context.note(format!("the run has no scratch directory: {error}"));
-        }
-        let wasi = wasi::context(context, scratch.as_ref().and_then(|made| Some(made.as_ref().ok()?.path())));
-        let mut state = RunState::new(context.clone(), wasi);
+        let mut state = RunState::new(context.clone(), wasi::context(context));
         for capability in &prepared.capabilities {
             state.insert(capability.prepare(bindings, context)?);
         }
         let mut store = Store::new(prepared.instance.engine(), state);
         store.limiter(|state| &mut state.memory);
+        // Handles, streams, futures and tasks that the plugin makes for itself are memory of the host.
+        let handles = usize::try_from(context.limits.handles).unwrap_or(usize::MAX).saturating_mul(OWN_HANDLES);
+        store.set_max_component_handles(handles);
         count_processor_time(&mut store, ticks, context.limits.cpu_seconds);
         let ended = tokio::select! {
             ended = call(prepared, &mut store, context) => ended,
@@ -145,7 +147,7 @@ fn trap(error: wasmtime::Error) -> RunFailure {
 }
 
 /// What a plugin says is printed on a terminal: no control characters, none that reorder text, and not without end.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let steers = |letter: char| {
         letter.is_control()
             || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,5 +1,5 @@
-//! WASI, linked closed: clocks, random numbers, an empty scratch directory of the run, and standard streams that end
-//! up as log lines. No arguments, variables, sockets or directories of the operator's.
+//! WASI, linked closed: clocks, random numbers, and standard streams that end up as log lines. No arguments, variables,
+//! sockets or directories; not even an empty one, which a plugin could fill until the host's disk is full.
 
 use std::{
     pin::Pin,
@@ -10,28 +10,24 @@ use std::{
 use hostler_capability::{LogLine, RunContext};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::{
-    FsPerms, WasiCtx,
+    WasiCtx,
     cli::{IsTerminal, StdoutStream},
 };
 
+use crate::run::printable;
+
 /// The longest line; what is longer is cut into several.
-const LONGEST_LINE: usize = 4096;
+const LONGEST_LINE: usize = 2000;
 
 /// The WASI of one run.
-pub(crate) fn context(run: &Arc<RunContext>, scratch: Option<&std::path::Path>) -> WasiCtx {
-    let mut builder = WasiCtx::builder();
-    builder
+pub(crate) fn context(run: &Arc<RunContext>) -> WasiCtx {
+    WasiCtx::builder()
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .stdout(Lines::new(run, "info"))
-        .stderr(Lines::new(run, "warn"));
-    if let Some(scratch) = scratch
-        && let Err(error) = builder.preopened_dir(scratch, "/", FsPerms::ReadWrite)
-    {
-        run.note(format!("the run has no scratch directory: {error}"));
-    }
-    builder.build()
+        .stderr(Lines::new(run, "warn"))
+        .build()
 }
 
 /// A standard stream, as log lines of the run.
@@ -48,8 +44,7 @@ impl Lines {
     }
 
     fn emit(&self, line: &[u8]) {
-        let message: String =
-            String::from_utf8_lossy(line).chars().filter(|letter| !letter.is_control() || *letter == '\t').collect();
+        let message = printable(&String::from_utf8_lossy(line));
         let most = self.run.limits.log_lines;
         self.run.reported(|reported| {
             if reported.log.len() as u64 >= most {

@@ -57,7 +57,7 @@ impl Host {
         let registry = Registry::open(&host.registry)?;
         let capabilities = Capabilities::new(&configuration);
         let parallel = u32::try_from(parallel).unwrap_or(u32::MAX);
-        let runtime = Runtime::new(capabilities.all.clone(), Some(cache), &record.scratch(), parallel);
+        let runtime = Runtime::new(capabilities.all.clone(), Some(cache), parallel);
         let history = record.history().reader(scheduler(&configuration));
         Ok(Self { registry, record, runtime, capabilities, history, configuration })
     }

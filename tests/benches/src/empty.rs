@@ -32,7 +32,7 @@ pub(crate) fn compare() -> anyhow::Result<Vec<Line>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let record = Recorded::new()?;
     let bare = Bare::new(&bytes).map_err(plain)?;
-    let host = Runtime::new(capabilities(), None, &record.record.scratch(), 4);
+    let host = Runtime::new(capabilities(), None, 4);
     let prepared = host.prepare("empty", &manifest, || Ok(bytes.clone()))?;
     let setting = Setting::new("[tasks.empty]\nplugin = \"example-empty\"\n", &["example-empty"])?;
     let job = setting.job("empty")?;
