@@ -15,6 +15,10 @@ pub const SECTION: &str = "hostler:manifest";
 /// The version of the contract that this host serves.
 pub const CONTRACT: &str = "0.1.0";
 
+/// The longest manifest, in bytes: some twenty times the longest that a plugin has needed. It is read before anybody
+/// consents, and kept in memory by every command.
+const LONGEST: usize = 256 << 10;
+
 /// Interfaces of the contract that every plugin may import.
 const BASE: &[&str] = &["types", "run-context", "plan", "report", "log", "settings", "state"];
 
@@ -34,6 +38,7 @@ pub fn extract(component: &[u8]) -> Result<Manifest, ManifestError> {
     }
     match manifests.as_slice() {
         [] => Err(ManifestError::Missing),
+        [one] if one.len() > LONGEST => Err(ManifestError::TooLong { length: one.len(), most: LONGEST }),
         [one] => {
             let text = std::str::from_utf8(one)
                 .map_err(|error| ManifestError::Damaged(format!("it is not UTF-8: {error}")))?;

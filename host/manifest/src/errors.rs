@@ -23,6 +23,14 @@ pub enum ManifestError {
     /// More than one manifest is in the component, so that which one holds would be a guess.
     #[error("the component has {0} manifests; one is expected")]
     Several(usize),
+    /// A manifest that nobody would read.
+    #[error("the manifest has {length} bytes; more than {most} are not read")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// The most that is read.
+        most: usize,
+    },
     /// The manifest is not UTF-8 or not TOML, or a key is wrong.
     #[error("the manifest is damaged: {}", plain(.0))]
     Damaged(String),
@@ -60,10 +68,17 @@ pub enum ManifestError {
     UnknownImport(String),
 }
 
+/// The most letters of a foreign file's own words that an error repeats: its reader quotes a whole line.
+const LONGEST_WORDS: usize = 2000;
+
 /// A text of the file as it may be shown: what would steer a terminal, or hide text, is written out.
 fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
+    for (number, letter) in text.chars().enumerate() {
+        if number >= LONGEST_WORDS {
+            shown.push('…');
+            break;
+        }
         if letter != '\n' && is_misleading(letter) {
             shown.extend(letter.escape_unicode());
         } else {

@@ -119,6 +119,9 @@ impl wit::Host for ReportRun {
     }
 }
 
+/// The most labels of a metric.
+const MOST_LABELS: usize = 32;
+
 impl ReportRun {
     /// The metric as it is kept; nothing, and a word to the operator, where it is none.
     fn metric(&self, metric: &wit::Metric) -> Option<Metric> {
@@ -137,7 +140,10 @@ impl ReportRun {
             return None;
         }
         let mut labels: Vec<(String, String)> = Vec::new();
-        for (name, value) in metric.labels.iter().take(32) {
+        if metric.labels.len() > MOST_LABELS {
+            wrong("has more than 32 labels; the others were dropped");
+        }
+        for (name, value) in metric.labels.iter().take(MOST_LABELS) {
             let label = (clean::name(name), clean::short(value, 500));
             if !labels.iter().any(|(name, _)| *name == label.0) {
                 labels.push(label);
