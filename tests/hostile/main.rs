@@ -2,5 +2,13 @@
 //! and programs; a refusal counts only where the honest neighbour of the same call is allowed. What is tried and what
 //! stops it stands in README.md beside this file.
 
+mod artifacts;
+mod files;
+mod limits;
+mod linking;
+mod network;
 mod postgres;
+mod programs;
 mod puppet;
+mod redis;
+mod reports;

@@ -3,6 +3,7 @@
 //! Each test starts what it needs and stops it when it ends, so that tests run side by side and leave nothing behind.
 
 mod component;
+mod core_module;
 mod hostler;
 mod postgres;
 mod process;
@@ -10,6 +11,7 @@ mod redis_server;
 mod stand_in;
 
 pub use component::{made, manifest};
+pub use core_module::{core_module, with_instances};
 pub use hostler::{Hostler, Output, binary, cache, component};
 pub use postgres::Postgres;
 pub use process::{Running, Signal, processes_with};

@@ -3,8 +3,15 @@
 //! Attacks are data of the tests beside their honest neighbours, so that both are made by one plugin, under one grant,
 //! in one run.
 
+mod ambient;
+mod files;
+mod flood;
+mod machine;
+mod network;
 mod postgres;
+mod programs;
 mod redis;
+mod report;
 
 use hostler_sdk::prelude::*;
 use hostler_sdk::{Attachment, Cause};
@@ -23,6 +30,13 @@ struct Settings {
 enum Step {
     Postgres(postgres::Call),
     Redis(redis::Call),
+    Files(files::Call),
+    Program(programs::Call),
+    Network(network::Call),
+    Machine(machine::Call),
+    Report(report::Call),
+    Flood(flood::Call),
+    Ambient(ambient::Call),
 }
 
 async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
@@ -32,6 +46,13 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
         let made = match step {
             Step::Postgres(call) => call.make(&context).await,
             Step::Redis(call) => call.make(&context).await,
+            Step::Files(call) => call.make().await,
+            Step::Program(call) => call.make().await,
+            Step::Network(call) => call.make().await,
+            Step::Machine(call) => call.make().await,
+            Step::Report(call) => call.make(),
+            Step::Flood(call) => call.make(&context).await,
+            Step::Ambient(call) => call.make(),
         };
         outcomes.push(made.map_or_else(|error| told(&error), |value| json!({ "allowed": value })));
     }
