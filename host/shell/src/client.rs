@@ -13,7 +13,7 @@ use crate::{
     output::Output,
     place::{self, Opened},
     process::{Ended, Process},
-    scrub::Scrub,
+    scrub::{Scrub, Scrubbing},
     sink::{self, Sink},
     stream,
     wall::{self, Ready, Walls},
@@ -29,6 +29,9 @@ pub(crate) struct Client {
     programs: Vec<Program>,
     walls: Arc<Walls>,
 }
+
+/// The shortest value of an operator's variable that no plugin reads in what the program says.
+const SECRET_VARIABLE: usize = 8;
 
 /// A program ready to start, and what becomes of its outputs.
 struct Prepared {
@@ -149,7 +152,8 @@ impl Client {
         let (mut end, completed) = completion(&self.context, question.operation.clone());
         let (client, limit) = (self.clone(), self.limit(&command));
         tokio::spawn(async move {
-            let done = drive::drive(process, ready.status, None, Sink::Stream(sender), limit, &client.context).await;
+            let sink = Sink::Stream(sender, Scrubbing::new(scrub.clone()));
+            let done = drive::drive(process, ready.status, None, sink, limit, &client.context).await;
             drop(ready.scratch);
             end.send(client.streamed(call, &command, &scrub, done));
         });
@@ -201,6 +205,9 @@ impl Client {
         };
         scrub.path(&launch.program, &program.name);
         launch.variables.extend(program.resource.variables.clone());
+        // What the operator sets may be a token; what is short is a switch or a number.
+        let long = program.resource.variables.iter().filter(|(_, value)| value.len() >= SECRET_VARIABLE);
+        long.for_each(|(name, value)| scrub.secret(value, &format!("${name}")));
         launch.variables.extend(command.environment.iter().cloned());
         let mut outputs = Vec::new();
         for asked in &question.arguments {
@@ -237,7 +244,8 @@ impl Client {
                 let problem = "is reached over the network, which the program has only with network = true";
                 return Err(Error::Unavailable(format!("{} {problem} at {}", connection.label, program.label())));
             }
-            connection.secrets.iter().for_each(|secret| scrub.server(secret, &connection.label));
+            connection.addresses.iter().for_each(|address| scrub.server(address, &connection.label));
+            connection.passwords.iter().for_each(|password| scrub.secret(password, &connection.label));
             launch.variables.extend(connection.variables.into_iter().map(|(name, value)| (name.into(), value)));
             launch.files = connection.files;
             launch.sockets = connection.sockets;

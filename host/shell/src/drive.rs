@@ -46,7 +46,7 @@ pub(crate) async fn drive(
     let (input, output, messages) = process.take_pipes();
     let (mut stdout, mut stderr) = (Drained::default(), Drained::default());
     let streaming = match &sink {
-        Sink::Stream(sender) => Some(sender.clone()),
+        Sink::Stream(sender, _) => Some(sender.clone()),
         _ => None,
     };
     let slow = streaming.is_some();

@@ -7,6 +7,8 @@ use tokio::{
     sync::mpsc,
 };
 
+use crate::scrub::Scrubbing;
+
 /// The most of stdout that a call returns.
 pub(crate) const CAPTURE: usize = 16 << 20;
 /// The most of stderr that a call returns.
@@ -30,7 +32,7 @@ pub(crate) enum Sink {
     /// Into a file, hashed.
     File(tokio::fs::File),
     /// To a plugin as it comes.
-    Stream(mpsc::Sender<Vec<u8>>),
+    Stream(mpsc::Sender<Vec<u8>>, Scrubbing),
 }
 
 /// Reads an output to its end. `into` is filled as it comes, so that what was read is there whenever this is dropped.
@@ -63,15 +65,22 @@ pub(crate) async fn drain(
                     return;
                 }
             }
-            Sink::Stream(sender) => {
+            Sink::Stream(sender, scrubbing) => {
                 if let Err(error) = context.take(0, count as u64) {
                     into.problem = Some(error);
                     return;
                 }
-                if sender.send(chunk[..count].to_vec()).await.is_err() {
+                let ready = scrubbing.push(&chunk[..count]);
+                if !ready.is_empty() && sender.send(ready).await.is_err() {
                     return;
                 }
             }
+        }
+    }
+    if let Sink::Stream(sender, scrubbing) = &mut sink {
+        let rest = scrubbing.end();
+        if !rest.is_empty() {
+            let _ = sender.send(rest).await;
         }
     }
     if let Sink::File(file) = &mut sink {

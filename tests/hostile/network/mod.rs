@@ -14,13 +14,13 @@ use hostler_tests::Hostler;
 use serde_json::{Value, json};
 
 /// A web server that says what was asked of it, and redirects, drips and floods by path.
-struct Site {
-    port: u16,
+pub(crate) struct Site {
+    pub(crate) port: u16,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Site {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -35,7 +35,7 @@ impl Site {
     }
 
     /// What was asked since the last look, each request whole.
-    fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().expect("no panic"))
     }
 }

@@ -28,8 +28,10 @@ pub(crate) struct Connection {
     pub(crate) sockets: Vec<PathBuf>,
     /// Whether it is reached over the network.
     pub(crate) network: bool,
-    /// What must not be read in what the program says.
-    pub(crate) secrets: Vec<String>,
+    /// Hosts and sockets, which must not be read in what the program says.
+    pub(crate) addresses: Vec<String>,
+    /// Passwords, which must not either.
+    pub(crate) passwords: Vec<String>,
 }
 
 /// Reads a server's address and credential. `reads`: the form only reads, which a PostgreSQL session is then held to.

@@ -73,6 +73,7 @@ pub(super) fn connection(resource: &PostgresResource, reads: bool) -> Result<Con
         (None, None, None) => variable("PGPASSFILE").map(|file| whole("PGPASSFILE", &file)).transpose()?,
     };
     if let Some(contents) = secret {
+        made.passwords = contents.lines().filter_map(of_line).collect();
         made.files.push(PrivateFile { variable: "PGPASSFILE", name: "pgpass", contents: contents.into_bytes() });
     }
     let mut options = words.take("options").unwrap_or_default();
@@ -100,7 +101,7 @@ pub(super) fn connection(resource: &PostgresResource, reads: bool) -> Result<Con
     made.network |= words.value("hostaddr").is_some();
     for (key, value) in words.iter() {
         if matches!(key, "host" | "hostaddr") {
-            made.secrets.extend(value.split(',').map(str::to_owned));
+            made.addresses.extend(value.split(',').map(str::to_owned));
         }
         if let Some((_, variable)) = VARIABLES.iter().find(|(known, _)| *known == key) {
             made.variables.push((variable, value.into()));
@@ -123,6 +124,24 @@ pub(super) fn connection(resource: &PostgresResource, reads: bool) -> Result<Con
 fn whole(key: &str, file: &Path) -> Result<String, String> {
     check_alone(key, file).map_err(|error| error.without_path())?;
     std::fs::read_to_string(file).map_err(|error| FileError::of(key, file, &error).without_path())
+}
+
+/// The password of a line of a password file: what stands behind the fourth colon that no backslash hides.
+fn of_line(line: &str) -> Option<String> {
+    let (mut fields, mut password, mut hidden) = (0, String::new(), false);
+    for letter in line.chars() {
+        match letter {
+            '\\' if !hidden => hidden = true,
+            ':' if !hidden && fields < 4 => fields += 1,
+            letter => {
+                if fields == 4 {
+                    password.push(letter);
+                }
+                hidden = false;
+            }
+        }
+    }
+    Some(password).filter(|password| !password.is_empty() && !line.starts_with('#'))
 }
 
 /// One line for any server: the file is read by one program that is told one server.

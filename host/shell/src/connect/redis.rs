@@ -32,14 +32,14 @@ pub(super) fn connection(resource: &RedisResource) -> Result<Connection, String>
                 None => address.split_once(':').unwrap_or((address, "")),
             };
             made.network = true;
-            made.secrets.push(host.into());
+            made.addresses.push(host.into());
             made.variables.push(("REDIS_HOST", host.into()));
             made.variables.push(("REDIS_PORT", if port.is_empty() { "6379".into() } else { port.into() }));
             database
         }
         "redis+unix" | "unix" => {
             let path = decode(rest).ok_or_else(wrong)?;
-            made.secrets.push(path.clone());
+            made.addresses.push(path.clone());
             made.variables.push(("REDIS_SOCKET", path.clone()));
             made.sockets.push(PathBuf::from(path));
             query.split('&').find_map(|pair| pair.strip_prefix("db=")).unwrap_or_default()
@@ -59,7 +59,7 @@ pub(super) fn connection(resource: &RedisResource) -> Result<Connection, String>
         made.variables.push(("REDIS_USER", user));
     }
     if let Some(secret) = secret {
-        made.secrets.push(secret.clone());
+        made.passwords.push(secret.clone());
         made.variables.push(("REDISCLI_AUTH", secret));
     }
     if let Some(roots) = &resource.root_certificates {
