@@ -215,10 +215,23 @@ pub struct CheckArguments {
 }
 
 /// What to do with the audit.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum AuditCommand {
     /// Finds a line that was changed, removed, reordered or cut off.
-    Verify,
+    Verify {
+        /// Another head to hold it against, such as the journal's: the number of lines, and the hash of the last.
+        #[arg(long, value_name = "LINES:HASH")]
+        head: Vec<String>,
+    },
+    /// Prints its lines, the oldest first.
+    Show {
+        /// Those of this run alone.
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+        /// How they are printed.
+        #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+        format: ListFormat,
+    },
 }
 
 /// How a list is printed.

@@ -26,6 +26,8 @@ pub struct HostConfiguration {
     pub keep_runs: u64,
     /// Days for which runs are kept.
     pub keep_days: u64,
+    /// About how many bytes of audit are kept; the oldest are let go.
+    pub audit_bytes: u64,
     /// The operator's time zone; the machine's where it does not say.
     pub time_zone: TimeZone,
 }
@@ -42,6 +44,8 @@ struct Written {
     keep_runs: Option<u64>,
     #[serde(deserialize_with = "crate::amount::number")]
     keep_days: Option<u64>,
+    #[serde(deserialize_with = "crate::amount::bytes")]
+    audit_bytes: Option<u64>,
     time_zone: Option<Zone>,
 }
 
@@ -73,6 +77,7 @@ impl HostConfiguration {
             parallel: written.parallel.and_then(|parallel| usize::try_from(parallel).ok()).unwrap_or(4),
             keep_runs: written.keep_runs.unwrap_or(1000),
             keep_days: written.keep_days.unwrap_or(400),
+            audit_bytes: written.audit_bytes.unwrap_or(4 << 30),
             time_zone: written.time_zone.map_or_else(system, |zone| zone.0),
         }
     }

@@ -6,7 +6,7 @@
 //! write, unlock), because every call of a plugin waits for it.
 //!
 //! A file that has grown large is renamed to `audit-N.jsonl`, and the first line of the next one goes on with the
-//! chain.
+//! chain. Of those so many are kept; where the chain begins then is written down first.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -24,13 +24,20 @@ use rustix::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{RecordError, audit_tail, held};
+use crate::{
+    RecordError,
+    audit_begin::{self, Begin},
+    audit_tail, held,
+};
 
 /// The hash before the first line.
 pub(crate) const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// How large a file grows, in bytes.
 const LARGE: u64 = 64 << 20;
+
+/// How many bytes of audit are kept where nobody says otherwise: some ten million calls.
+pub const AUDIT_BYTES: u64 = 4 << 30;
 
 /// The file, open for appending.
 pub struct AuditFile {
@@ -45,6 +52,8 @@ struct Tail {
     identity: (u64, u64),
     /// How large it grows before it is renamed.
     most: u64,
+    /// How many earlier files are kept.
+    keep: usize,
     /// The file's length when this host last looked; nothing where it never did.
     length: Option<u64>,
     lines: u64,
@@ -66,12 +75,13 @@ struct Line<'a> {
 }
 
 impl AuditFile {
-    pub(crate) fn open(path: &Path) -> Result<Self, RecordError> {
-        Self::growing_to(path, LARGE)
+    /// Opens it. Of more than about `bytes` in all, the oldest are let go.
+    pub(crate) fn open(path: &Path, bytes: u64) -> Result<Self, RecordError> {
+        Self::growing_to(path, LARGE, usize::try_from(bytes / LARGE).unwrap_or(usize::MAX))
     }
 
-    /// As [`AuditFile::open`], with another size at which the file is renamed.
-    pub(crate) fn growing_to(path: &Path, most: u64) -> Result<Self, RecordError> {
+    /// As [`AuditFile::open`], with another size at which the file is renamed, and a number of files that are kept.
+    pub(crate) fn growing_to(path: &Path, most: u64, keep: usize) -> Result<Self, RecordError> {
         let parent = path.parent().unwrap_or(Path::new("."));
         let directory = File::open(parent).map_err(RecordError::file(parent))?;
         let opened = open(path).and_then(|file| Ok((identity(&fstat(&file)?), file)));
@@ -82,6 +92,7 @@ impl AuditFile {
             file,
             identity,
             most,
+            keep,
             length: None,
             lines: 0,
             head: GENESIS.into(),
@@ -102,17 +113,21 @@ impl AuditFile {
         Ok((tail.head.clone(), tail.lines))
     }
 
-    /// All files of the audit, the oldest first, each with its length; nobody writes while they are looked at.
-    pub(crate) fn files(&self) -> io::Result<Vec<(PathBuf, File, u64)>> {
+    /// Where the audit begins, and all its files, the oldest first, each with its length; nobody writes while they are
+    /// looked at.
+    pub(crate) fn files(&self) -> io::Result<(Begin, Vec<(PathBuf, File, u64)>)> {
         let mut tail = held(&self.tail);
         tail.lock(FlockOperation::LockShared)?;
-        let all = audit_tail::rotated(&self.path).map(|rotated| rotated.into_iter().map(|(_, path)| path));
-        let all = all.and_then(|rotated| {
-            let look = |path: PathBuf| File::open(&path).and_then(|file| Ok((path, file.metadata()?.len(), file)));
-            rotated
-                .chain([self.path.clone()])
-                .map(|path| look(path).map(|(path, length, file)| (path, file, length)))
-                .collect()
+        let look = |path: PathBuf| {
+            let file = File::open(&path)?;
+            let length = file.metadata()?.len();
+            Ok((path, file, length))
+        };
+        let all = audit_begin::read(&self.path).and_then(|begin| {
+            let rotated = audit_tail::rotated(&self.path)?.into_iter().filter(|(number, _)| *number > begin.file);
+            let files = rotated.map(|(_, path)| path).chain([self.path.clone()]).map(look);
+            let files = files.collect::<io::Result<_>>()?;
+            Ok((begin, files))
         });
         flock(&tail.file, FlockOperation::Unlock)?;
         all
@@ -127,6 +142,7 @@ impl AuditLog for AuditFile {
             // Where it cannot be renamed it grows on: a line that is written matters more.
             if tail.rename().is_ok() {
                 tail.lock(FlockOperation::LockExclusive)?;
+                let _ = audit_begin::let_go(&tail.path, tail.keep);
             }
         }
         let appended = tail.append(entry);
@@ -223,6 +239,7 @@ impl Tail {
 
     fn rename(&mut self) -> io::Result<()> {
         let last = audit_tail::rotated(&self.path)?.last().map_or(0, |(number, _)| *number);
+        let last = last.max(audit_begin::read(&self.path)?.file);
         fs::rename(&self.path, self.path.with_file_name(audit_tail::rotated_name(last + 1)))
     }
 }
@@ -247,8 +264,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("audit.jsonl");
         let hosts = [
-            AuditFile::growing_to(&path, 2_000).expect("a file"),
-            AuditFile::growing_to(&path, 2_000).expect("a file"),
+            AuditFile::growing_to(&path, 2_000, 1000).expect("a file"),
+            AuditFile::growing_to(&path, 2_000, 1000).expect("a file"),
         ];
         for call in 0..60 {
             hosts[call % 2].append(&entry(call as u64, "query")).expect("it is written");
@@ -257,7 +274,7 @@ mod tests {
         assert_eq!((lines, &hash), (60, &hosts[1].head().expect("a head").0));
         assert!(audit_tail::rotated(&path).expect("listed").len() > 5);
         let verified = hosts[0].verify(&[("run".into(), hash, lines)]).expect("it fits");
-        assert_eq!(verified, Verified { lines: 60, torn: 0, heads: 1 });
+        assert_eq!(verified, Verified { lines: 60, let_go: 0, torn: 0, heads: 1 });
         fs::remove_file(directory.path().join("audit-2.jsonl")).expect("it is there");
         assert!(hosts[0].verify(&[]).is_err(), "a whole file is missing");
     }
@@ -267,11 +284,11 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("audit.jsonl");
         let long = "x".repeat(100_000);
-        let audit = AuditFile::open(&path).expect("a file");
+        let audit = AuditFile::open(&path, AUDIT_BYTES).expect("a file");
         audit.append(&entry(1, &long)).expect("it is written");
         audit.append(&entry(2, "short")).expect("it is written");
         audit.append(&entry(3, &long)).expect("it is written");
-        let next = AuditFile::open(&path).expect("the next host");
+        let next = AuditFile::open(&path, AUDIT_BYTES).expect("the next host");
         assert_eq!(next.head().expect("a head"), audit.head().expect("a head"));
     }
 
@@ -279,7 +296,7 @@ mod tests {
     fn lines_cut_off_under_a_living_host_are_found_without_the_history() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("audit.jsonl");
-        let audit = AuditFile::open(&path).expect("a file");
+        let audit = AuditFile::open(&path, AUDIT_BYTES).expect("a file");
         for call in 0..3 {
             audit.append(&entry(call, "query")).expect("it is written");
         }
@@ -297,7 +314,7 @@ mod tests {
     fn a_line_holds_what_was_asked_and_no_control_character() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("audit.jsonl");
-        let audit = AuditFile::open(&path).expect("a file");
+        let audit = AuditFile::open(&path, AUDIT_BYTES).expect("a file");
         let entry = AuditEntry {
             decision: Decision::Done,
             duration_us: Some(7),

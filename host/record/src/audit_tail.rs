@@ -39,7 +39,13 @@ pub(crate) fn read(path: &Path, file: &File, length: u64) -> io::Result<End> {
     if let Some(end) = end_of(file, length, None)? {
         return Ok(end);
     }
-    let before = match rotated(path)?.pop() {
+    let before = end(&rotated(path)?)?;
+    Ok(end_of(file, length, Some(before.lines))?.unwrap_or(before))
+}
+
+/// The end of the last of some earlier files.
+pub(crate) fn end(rotated: &[(u64, PathBuf)]) -> io::Result<End> {
+    let found = match rotated.last() {
         Some((_, last)) => {
             let last = File::open(last)?;
             let length = last.metadata()?.len();
@@ -47,8 +53,7 @@ pub(crate) fn read(path: &Path, file: &File, length: u64) -> io::Result<End> {
         }
         None => None,
     };
-    let before = before.unwrap_or(End { lines: 0, head: GENESIS.into(), torn: false });
-    Ok(end_of(file, length, Some(before.lines))?.unwrap_or(before))
+    Ok(found.unwrap_or(End { lines: 0, head: GENESIS.into(), torn: false }))
 }
 
 /// The end of one file; nothing where it is empty, or no line of it says its number and `before` is not known.

@@ -9,13 +9,15 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::{AuditFile, RecordError, audit::GENESIS};
+use crate::{AuditFile, RecordError};
 
 /// The audit is as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
-    /// Lines.
+    /// Lines that were ever written.
     pub lines: u64,
+    /// Of those, the oldest that were let go, since an audit is bounded.
+    pub let_go: u64,
     /// Lines that a kill or a full disk cut short, which the line after each says.
     pub torn: u64,
     /// Heads of the history that were held against it.
@@ -106,12 +108,14 @@ impl AuditFile {
     /// # Errors
     /// What does not fit, with its line.
     pub fn verify(&self, heads: &[(String, String, u64)]) -> Result<Verified, AuditProblem> {
-        let mut expected: Vec<_> = heads.iter().filter(|(_, _, lines)| *lines > 0).collect();
+        let (begin, files) = self.files().map_err(RecordError::file(&self.path))?;
+        let mut expected: Vec<_> = heads.iter().filter(|(_, _, lines)| *lines > begin.lines).collect();
         expected.sort_by_key(|(_, _, lines)| *lines);
+        let held = expected.len() as u64;
         let mut expected = expected.into_iter().peekable();
-        let mut chain = Chain { lines: 0, torn: 0, head: GENESIS.into(), pending: false };
+        let mut chain = Chain { lines: begin.lines, torn: 0, head: begin.head, pending: false };
         let mut bytes = Vec::new();
-        for (path, file, length) in self.files().map_err(RecordError::file(&self.path))? {
+        for (path, file, length) in files {
             let mut reader = BufReader::with_capacity(1 << 16, file.take(length));
             let mut line = 0;
             while next(&mut reader, &mut bytes).map_err(RecordError::file(&path))? {
@@ -129,12 +133,12 @@ impl AuditFile {
             return Err(AuditProblem::CutOff { lines: chain.lines, run: run.clone(), expected: *lines });
         }
         let torn = chain.torn + u64::from(chain.pending);
-        Ok(Verified { lines: chain.lines, torn, heads: heads.len() as u64 })
+        Ok(Verified { lines: chain.lines, let_go: begin.lines, torn, heads: held })
     }
 }
 
 /// Reads a line without its end; false where there is none.
-fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+pub(crate) fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let read = reader.read_until(b'\n', line)?;
     if line.last() == Some(&b'\n') {
@@ -168,7 +172,7 @@ pub(crate) mod tests {
     /// A file of so many lines, and the head at its end.
     fn written(lines: u64) -> (tempfile::TempDir, AuditFile, (String, String, u64)) {
         let directory = tempfile::tempdir().expect("a directory");
-        let audit = AuditFile::open(&directory.path().join("audit.jsonl")).expect("a file");
+        let audit = AuditFile::open(&directory.path().join("audit.jsonl"), crate::AUDIT_BYTES).expect("a file");
         for call in 0..lines {
             audit.append(&entry(call, "query \"a\\nb\"")).expect("it is written");
         }
@@ -179,10 +183,10 @@ pub(crate) mod tests {
     #[test]
     fn what_was_written_verifies_from_two_hosts() {
         let (_directory, audit, head) = written(3);
-        let other = AuditFile::open(&audit.path).expect("the same file");
+        let other = AuditFile::open(&audit.path, crate::AUDIT_BYTES).expect("the same file");
         other.append(&entry(9, "of another")).expect("it is written");
         audit.append(&entry(10, "of the first again")).expect("it is written");
-        assert_eq!(audit.verify(&[head]).expect("it fits"), Verified { lines: 5, torn: 0, heads: 1 });
+        assert_eq!(audit.verify(&[head]).expect("it fits"), Verified { lines: 5, let_go: 0, torn: 0, heads: 1 });
     }
 
     #[test]
@@ -190,9 +194,9 @@ pub(crate) mod tests {
         let (_directory, audit, head) = written(2);
         let mut file = std::fs::OpenOptions::new().append(true).open(&audit.path).expect("the file");
         io::Write::write_all(&mut file, b"{\"sequence\":3,\"ti").expect("half a line");
-        let next = AuditFile::open(&audit.path).expect("the next host");
+        let next = AuditFile::open(&audit.path, crate::AUDIT_BYTES).expect("the next host");
         next.append(&entry(1, "goes on")).expect("it is written");
-        assert_eq!(next.verify(&[head]).expect("it fits"), Verified { lines: 4, torn: 1, heads: 1 });
+        assert_eq!(next.verify(&[head]).expect("it fits"), Verified { lines: 4, let_go: 0, torn: 1, heads: 1 });
     }
 
     #[test]
@@ -200,10 +204,10 @@ pub(crate) mod tests {
         let (_directory, audit, head) = written(2);
         let text = std::fs::read(&audit.path).expect("bytes");
         std::fs::write(&audit.path, &text[..text.len() - 1]).expect("cut");
-        let next = AuditFile::open(&audit.path).expect("the next host");
+        let next = AuditFile::open(&audit.path, crate::AUDIT_BYTES).expect("the next host");
         next.append(&entry(1, "goes on")).expect("it is written");
         next.append(&entry(2, "and on")).expect("it is written");
-        assert_eq!(next.verify(&[head]).expect("it fits"), Verified { lines: 4, torn: 1, heads: 1 });
+        assert_eq!(next.verify(&[head]).expect("it fits"), Verified { lines: 4, let_go: 0, torn: 1, heads: 1 });
     }
 
     #[test]
@@ -212,7 +216,7 @@ pub(crate) mod tests {
         let whole = std::fs::read(&audit.path).expect("bytes");
         for length in 0..whole.len() {
             std::fs::write(&audit.path, &whole[..length]).expect("cut");
-            let next = AuditFile::open(&audit.path).expect("the next host");
+            let next = AuditFile::open(&audit.path, crate::AUDIT_BYTES).expect("the next host");
             next.append(&entry(1, "goes on")).expect("it is written");
             next.append(&entry(2, "and on")).expect("it is written");
             let cut = length > 0 && whole[length - 1] != b'\n';
@@ -235,14 +239,14 @@ pub(crate) mod tests {
         #[test]
         fn any_entries_verify(entries in prop::collection::vec((any::<String>(), any::<String>(), any::<u64>()), 1..20)) {
             let directory = tempfile::tempdir().expect("a directory");
-            let audit = AuditFile::growing_to(&directory.path().join("audit.jsonl"), 3_000).expect("a file");
+            let audit = AuditFile::growing_to(&directory.path().join("audit.jsonl"), 3_000, 1000).expect("a file");
             for (operation, rule, rows) in &entries {
                 let entry = AuditEntry { rule, rows: Some(*rows), ..entry(1, operation) };
                 audit.append(&entry).expect("it is written");
             }
             let (hash, lines) = audit.head().expect("a head");
             let verified = audit.verify(&[("run".into(), hash, lines)]).expect("it fits");
-            prop_assert_eq!(verified, Verified { lines: entries.len() as u64, torn: 0, heads: 1 });
+            prop_assert_eq!(verified, Verified { lines: entries.len() as u64, let_go: 0, torn: 0, heads: 1 });
         }
 
         #[test]

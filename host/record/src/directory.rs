@@ -19,9 +19,10 @@ use hostler_capability::{AuditLog, Locks, StateStore};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use crate::{
-    AuditFile, AuditProblem, FileLocks, History, RecordError, Verified,
+    AUDIT_BYTES, AuditFile, AuditProblem, FileLocks, History, RecordError, Verified,
     discarded::Discarded,
     hosts::Hosts,
+    journal,
     state::{Durable, StateFile},
 };
 
@@ -39,6 +40,14 @@ impl Record {
     /// # Errors
     /// Where it is not a directory, cannot be made or written, belongs to another user, or others may write it.
     pub fn open(directory: &Path) -> Result<Self, RecordError> {
+        Self::keeping(directory, AUDIT_BYTES)
+    }
+
+    /// As [`Record::open`], where about so many bytes of audit are kept.
+    ///
+    /// # Errors
+    /// As [`Record::open`].
+    pub fn keeping(directory: &Path, audit_bytes: u64) -> Result<Self, RecordError> {
         make(directory, directory)?;
         for part in ["audit", "locks", "locks/hosts", "locks/names"] {
             make(directory, &directory.join(part))?;
@@ -46,7 +55,7 @@ impl Record {
         let hosts = Arc::new(Hosts::new(directory));
         Ok(Self {
             directory: directory.into(),
-            audit: Arc::new(AuditFile::open(&directory.join("audit/audit.jsonl"))?),
+            audit: Arc::new(AuditFile::open(&directory.join("audit/audit.jsonl"), audit_bytes)?),
             history: Arc::new(History::new(&directory.join("history.sqlite"), &hosts)),
             state: Arc::new(StateFile::new(&directory.join("state.sqlite"))),
         })
@@ -68,6 +77,13 @@ impl Record {
     /// What does not fit, with its line, or that something cannot be read.
     pub fn verify_audit(&self) -> Result<Verified, AuditProblem> {
         self.audit.verify(&self.history.audit_heads()?)
+    }
+
+    /// The hash of the audit's last line and how many there are, told to the system's journal too, where there is one.
+    pub fn audit_head_after(&self, run_id: &str) -> (String, u64) {
+        let (head, lines) = self.audit.head().unwrap_or_default();
+        let _ = journal::tell(run_id, &head, lines);
+        (head, lines)
     }
 
     /// Locks of this host, in the name of this process.

@@ -6,6 +6,8 @@
 //! could not be read.
 
 mod audit;
+mod audit_begin;
+mod audit_show;
 mod audit_tail;
 mod audit_verify;
 mod database;
@@ -15,12 +17,14 @@ mod errors;
 mod history;
 mod history_read;
 mod hosts;
+mod journal;
 mod locks;
 mod past;
 mod retention;
 mod state;
 
-pub use audit::AuditFile;
+pub use audit::{AUDIT_BYTES, AuditFile};
+pub use audit_show::AuditLine;
 pub use audit_verify::{AuditProblem, Verified};
 pub use directory::Record;
 pub use errors::RecordError;

@@ -52,7 +52,7 @@ impl Host {
     /// As [`Host::open`].
     pub fn open_for(configuration: Configuration, parallel: usize) -> Result<Self, ServiceError> {
         let host = &configuration.host;
-        let record = Record::open(&host.state)?;
+        let record = Record::keeping(&host.state, host.audit_bytes)?;
         let cache = CodeCache::open(&host.cache)?;
         let registry = Registry::open(&host.registry)?;
         let capabilities = Capabilities::new(&configuration);
@@ -200,7 +200,7 @@ impl Host {
     }
 
     pub(crate) fn end(&self, outcome: &TaskOutcome) -> Result<(), RecordError> {
-        let audit = self.record.audit_file().head().unwrap_or_default();
+        let audit = self.record.audit_head_after(&outcome.run_id);
         let document = serde_json::to_string(outcome).unwrap_or_default();
         self.record.history().end(&RunEnd {
             id: &outcome.run_id,

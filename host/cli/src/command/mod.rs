@@ -38,7 +38,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Command::History { run, limit, format, attachments } => {
             history::history(&config, run.as_deref(), limit, format, attachments.as_deref())
         }
-        Command::Audit { command: AuditCommand::Verify } => audit::verify(&config),
+        Command::Audit { command: AuditCommand::Verify { head } } => audit::verify(&config, &head),
+        Command::Audit { command: AuditCommand::Show { run, format } } => audit::show(&config, run.as_deref(), format),
         Command::Timers => timers::timers(&config),
         Command::New { name, sdk } => scaffold::new(&name, sdk.as_deref()),
         Command::Pack { component, manifest, output } => scaffold::pack(&component, &manifest, output.as_deref()),
