@@ -42,6 +42,12 @@ impl Batch {
         (0..self.len()).map(move |index| Row { batch: batch.clone(), index })
     }
 
+    /// The first column as a whole; nothing where the result has none.
+    #[must_use]
+    pub fn first(&self) -> Option<ColumnValues<'_>> {
+        self.0.batch.columns.first().map(ColumnValues)
+    }
+
     /// A column as a whole.
     ///
     /// # Errors

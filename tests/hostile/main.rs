@@ -3,6 +3,7 @@
 //! stops it stands in README.md beside this file.
 
 mod artifacts;
+mod check_mode;
 mod files;
 mod limits;
 mod linking;
@@ -12,3 +13,4 @@ mod programs;
 mod puppet;
 mod redis;
 mod reports;
+mod secrets;

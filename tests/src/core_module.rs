@@ -24,7 +24,7 @@ pub fn core_module(text: &str, manifest: &str) -> Vec<u8> {
     let mut component = ComponentEncoder::default()
         .validate(true)
         .module(&module)
-        .and_then(|mut encoder| encoder.encode())
+        .and_then(|encoder| encoder.encode())
         .expect("a component of that world");
     let section = wasm_encoder::CustomSection { name: "hostler:manifest".into(), data: manifest.as_bytes().into() };
     wasm_encoder::ComponentSection::append_to_component(&section, &mut component);

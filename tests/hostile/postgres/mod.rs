@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::puppet::refused_and_allowed;
 
 /// A server with a table that is granted, one that is not, and what a stranger's plugin would use to get there.
-fn server() -> Postgres {
+pub(crate) fn server() -> Postgres {
     let server = Postgres::start();
     for sql in [
         "CREATE TABLE public.allowed AS SELECT g AS id, 'a'::text AS note FROM generate_series(1, 10) g",
@@ -43,7 +43,7 @@ fn query(sql: &str) -> Value {
     json!({ "call": "postgres", "sql": sql })
 }
 
-fn change(sql: &str) -> Value {
+pub(crate) fn change(sql: &str) -> Value {
     json!({ "call": "postgres", "sql": sql, "change": true })
 }
 
@@ -73,7 +73,7 @@ fn host(server: &Postgres, grant: &str) -> Hostler {
 }
 
 /// The whole cluster in one text, but for counters that every session moves.
-fn everything(server: &Postgres) -> String {
+pub(crate) fn everything(server: &Postgres) -> String {
     [
         "SELECT string_agg(t::text, ',' ORDER BY t::text) FROM public.allowed t",
         "SELECT coalesce(string_agg(t::text, ','), 'untouched') FROM public.traces t",

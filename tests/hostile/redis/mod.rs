@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::puppet::refused_and_allowed;
 
 /// A server with keys that are granted, keys that are not, and users, settings and scripts.
-fn server() -> RedisServer {
+pub(crate) fn server() -> RedisServer {
     let server = RedisServer::start_with(&["--enable-debug-command", "yes"]);
     let mut client = server.connection();
     for (command, arguments) in [
@@ -51,7 +51,7 @@ fn query(command: &str) -> Value {
     json!({ "call": "redis", "command": words(command) })
 }
 
-fn change(command: &str) -> Value {
+pub(crate) fn change(command: &str) -> Value {
     json!({ "call": "redis", "command": words(command), "change": true })
 }
 
@@ -73,7 +73,7 @@ fn all_ways(attempts: &[&str]) -> Vec<Value> {
 }
 
 /// All that the server has, but for counters that every command moves.
-fn everything(server: &RedisServer) -> Vec<String> {
+pub(crate) fn everything(server: &RedisServer) -> Vec<String> {
     let mut client = server.connection();
     let mut keys: Vec<Vec<u8>> = client.keys("*").expect("keys");
     keys.sort();

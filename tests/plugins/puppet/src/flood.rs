@@ -75,6 +75,10 @@ pub(crate) enum Call {
     Transactions {
         count: u64,
     },
+    /// A change in a transaction that is never ended.
+    Hold {
+        sql: String,
+    },
     Locks {
         count: u64,
     },
@@ -149,6 +153,11 @@ impl Call {
                 }
             }
             Self::Transactions { count } => return transactions(count).await,
+            Self::Hold { sql } => {
+                let transaction = context.postgres("database").await?.begin().await?;
+                transaction.execute(&sql, &[]).await?;
+                std::thread::sleep(std::time::Duration::from_secs(1_000_000));
+            }
             Self::Locks { count } => {
                 let mut kept = Vec::new();
                 for number in 0..count {

@@ -19,9 +19,21 @@ pub(crate) struct Call {
     /// Sent by `copy-out`.
     #[serde(default)]
     copy: bool,
+    /// Answered with the first value of the first row, a text.
+    #[serde(default)]
+    value: bool,
     /// Settings for this statement alone.
     #[serde(default)]
     settings: Vec<(String, String)>,
+}
+
+async fn first(mut rows: hostler_sdk::postgres::RowStream) -> Result<Value, TaskError> {
+    let mut value = json!(null);
+    while let Some(batch) = rows.next().await? {
+        let text = batch.first().and_then(|column| column.slices().next());
+        value = text.map_or(value, |text| json!(String::from_utf8_lossy(text)));
+    }
+    Ok(value)
 }
 
 fn database() -> String {
@@ -49,7 +61,11 @@ impl Call {
         if self.change {
             return Ok(json!(format!("{:?}", database.execute_with(&self.sql, &[], options).await?)));
         }
-        Ok(json!(database.query_with(&self.sql, &[], options).await?.rows().await?.len()))
+        let rows = database.query_with(&self.sql, &[], options).await?;
+        if self.value {
+            return first(rows).await;
+        }
+        Ok(json!(rows.rows().await?.len()))
     }
 
     async fn copied(self) -> Result<Value, TaskError> {
