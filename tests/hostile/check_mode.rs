@@ -6,7 +6,7 @@ use std::fs;
 use hostler_tests::{Hostler, Postgres, RedisServer, eventually};
 use serde_json::{Value, json};
 
-use crate::{files::tree, postgres, puppet, redis};
+use crate::{files::tree, network::Site, postgres, puppet, redis};
 
 /// Every plugin of this repository, with the bindings that it takes.
 const TASKS: &str = r#"

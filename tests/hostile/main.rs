@@ -14,3 +14,4 @@ mod puppet;
 mod redis;
 mod reports;
 mod secrets;
+mod server_loss;

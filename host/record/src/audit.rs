@@ -45,6 +45,13 @@ pub struct AuditFile {
     tail: Mutex<Tail>,
 }
 
+/// One file of the audit, as it was when it was looked at.
+pub(crate) struct Part {
+    pub(crate) path: PathBuf,
+    pub(crate) file: File,
+    pub(crate) length: u64,
+}
+
 struct Tail {
     path: PathBuf,
     directory: File,
@@ -115,13 +122,13 @@ impl AuditFile {
 
     /// Where the audit begins, and all its files, the oldest first, each with its length; nobody writes while they are
     /// looked at.
-    pub(crate) fn files(&self) -> io::Result<(Begin, Vec<(PathBuf, File, u64)>)> {
+    pub(crate) fn files(&self) -> io::Result<(Begin, Vec<Part>)> {
         let mut tail = held(&self.tail);
         tail.lock(FlockOperation::LockShared)?;
         let look = |path: PathBuf| {
             let file = File::open(&path)?;
             let length = file.metadata()?.len();
-            Ok((path, file, length))
+            Ok(Part { path, file, length })
         };
         let all = audit_begin::read(&self.path).and_then(|begin| {
             let rotated = audit_tail::rotated(&self.path)?.into_iter().filter(|(number, _)| *number > begin.file);

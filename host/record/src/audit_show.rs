@@ -4,7 +4,7 @@ use std::io::{BufReader, Read};
 
 use serde::Deserialize;
 
-use crate::{AuditFile, RecordError, audit_verify::next};
+use crate::{AuditFile, RecordError, audit::Part, audit_verify::next};
 
 /// A line of the audit.
 #[derive(Debug, Clone, Deserialize)]
@@ -44,7 +44,7 @@ impl AuditFile {
     ) -> Result<(), E> {
         let mut bytes = Vec::new();
         let (_, files) = self.files().map_err(RecordError::file(&self.path))?;
-        for (path, file, length) in files {
+        for Part { path, file, length } in files {
             let mut reader = BufReader::with_capacity(1 << 16, file.take(length));
             while next(&mut reader, &mut bytes).map_err(RecordError::file(&path))? {
                 if let Ok(text) = std::str::from_utf8(&bytes)

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::{AuditFile, RecordError};
+use crate::{AuditFile, RecordError, audit::Part};
 
 /// The audit is as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl AuditFile {
         let mut expected = expected.into_iter().peekable();
         let mut chain = Chain { lines: begin.lines, torn: 0, head: begin.head, pending: false };
         let mut bytes = Vec::new();
-        for (path, file, length) in files {
+        for Part { path, file, length } in files {
             let mut reader = BufReader::with_capacity(1 << 16, file.take(length));
             let mut line = 0;
             while next(&mut reader, &mut bytes).map_err(RecordError::file(&path))? {

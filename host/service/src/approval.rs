@@ -18,6 +18,9 @@ use crate::{Course, Job, Outcome, ServiceError, TaskOutcome, clock};
 /// How long a plan holds where nobody says otherwise.
 pub const VALID_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How far the clocks of two machines may be apart, in milliseconds.
+const CLOCKS_DIFFER: u64 = 5 * 60 * 1000;
+
 /// The version of the file's shape.
 const SCHEMA_VERSION: u32 = 1;
 
@@ -179,12 +182,20 @@ impl Approval {
         approval.in_time(clock::now_ms())
     }
 
-    /// Itself, where its time is not over.
+    /// Itself, where its time is not over. One that was made later than now was made by a clock that was wrong, or is
+    /// now: it would hold for longer than anybody agreed to.
     pub(crate) fn in_time(self, now: u64) -> Result<Self, ServiceError> {
+        let name = &self.name;
+        if self.planned_at > now.saturating_add(CLOCKS_DIFFER) {
+            return Err(ServiceError::NoPlan(format!(
+                "the plan of {name} was made {}, which is yet to come: the clock was set back, or was wrong then; \
+                 `hostler plan {name}` makes a new one",
+                date(self.planned_at)
+            )));
+        }
         if now < self.expires_at {
             return Ok(self);
         }
-        let name = &self.name;
         Err(ServiceError::NoPlan(format!(
             "the plan of {name}, made {}, expired {}; `hostler plan {name}` makes a new one",
             date(self.planned_at),
@@ -299,6 +310,8 @@ mod tests {
         assert_eq!(Approval::read(&approval.to_text()).expect("it is whole"), approval);
         let late = approval.clone().in_time(approval.expires_at).expect_err("its time is over").to_string();
         assert!(late.contains("expired") && late.contains("hostler plan weekly"), "{late}");
+        let early = approval.clone().in_time(approval.planned_at - CLOCKS_DIFFER - 1).expect_err("it is to come");
+        assert!(early.to_string().contains("yet to come"), "{early}");
         let other = approval.to_text().replace("\"schema_version\": 1", "\"schema_version\": 2");
         for (text, said) in [("{}", "schema_version"), ("plan", "no plan"), (other.as_str(), "version 2")] {
             let refused = Approval::read(text).expect_err("it is none").to_string();

@@ -39,7 +39,7 @@ pub(crate) fn server() -> Postgres {
     server
 }
 
-fn query(sql: &str) -> Value {
+pub(crate) fn query(sql: &str) -> Value {
     json!({ "call": "postgres", "sql": sql })
 }
 

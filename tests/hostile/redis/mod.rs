@@ -47,7 +47,7 @@ fn host(server: &RedisServer, words: &str, limits: &str) -> Hostler {
     host
 }
 
-fn query(command: &str) -> Value {
+pub(crate) fn query(command: &str) -> Value {
     json!({ "call": "redis", "command": words(command) })
 }
 
