@@ -6,6 +6,8 @@
 //! Each module holds pure functions from the kernel's text to the contract's records, tested on sample text, and one
 //! function that reads the real files; `client` calls that on a thread that may block.
 
+#[cfg(test)]
+mod checks;
 mod client;
 mod errors;
 mod grant;
@@ -16,6 +18,9 @@ mod mounts;
 mod open_paths;
 mod operating_system;
 mod processes;
+#[cfg(test)]
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
 mod sockets;
 
 pub use client::Machine;

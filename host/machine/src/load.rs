@@ -24,14 +24,14 @@ pub(crate) fn load() -> Result<Load, Problem> {
     })
 }
 
-fn averages(text: &str) -> Result<(f64, f64, f64), Problem> {
+pub(crate) fn averages(text: &str) -> Result<(f64, f64, f64), Problem> {
     let mut fields = text.split_whitespace().map_while(|field| field.parse().ok());
     let averages = (|| Some((fields.next()?, fields.next()?, fields.next()?)))();
     averages.ok_or(Problem::Untold { file: "/proc/loadavg", what: "the load" })
 }
 
 /// Handles in use and their limit: allocated, free, most.
-fn files(text: &str) -> Result<(u64, u64), Problem> {
+pub(crate) fn files(text: &str) -> Result<(u64, u64), Problem> {
     let fields: Vec<u64> = text.split_whitespace().map_while(|field| field.parse().ok()).collect();
     match fields[..] {
         [allocated, free, most] => Ok((allocated.saturating_sub(free), most)),
@@ -40,18 +40,18 @@ fn files(text: &str) -> Result<(u64, u64), Problem> {
 }
 
 /// The share of the last 60 s in which some task waited, 0 to 1.
-fn pressure(text: &str) -> Option<f64> {
+pub(crate) fn pressure(text: &str) -> Option<f64> {
     let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
     let percent: f64 = some.split(' ').find_map(|field| field.strip_prefix("avg60="))?.parse().ok()?;
     Some(percent / 100.0)
 }
 
 /// How many numbers a list such as `0-3,5` holds.
-fn count(list: &str) -> Option<u32> {
-    list.split(',').try_fold(0, |sum, range| {
+pub(crate) fn count(list: &str) -> Option<u32> {
+    list.split(',').try_fold(0_u32, |sum, range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
-        Some(sum + last.checked_sub(first)? + 1)
+        sum.checked_add(last.checked_sub(first)?)?.checked_add(1)
     })
 }
 

@@ -16,11 +16,13 @@ pub(crate) fn memory() -> Result<Memory, Problem> {
     parse(&read("/proc/meminfo")?, limit)
 }
 
-fn parse(text: &str, limit_bytes: Option<u64>) -> Result<Memory, Problem> {
+pub(crate) fn parse(text: &str, limit_bytes: Option<u64>) -> Result<Memory, Problem> {
     let field = |name: &'static str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let kilobytes: Option<u64> = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        kilobytes.map(|kilobytes| kilobytes << 10).ok_or(Problem::Untold { file: "/proc/meminfo", what: name })
+        kilobytes
+            .and_then(|kilobytes| kilobytes.checked_mul(1024))
+            .ok_or(Problem::Untold { file: "/proc/meminfo", what: name })
     };
     let swap = field("SwapTotal").unwrap_or(0);
     Ok(Memory {

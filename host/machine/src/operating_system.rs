@@ -22,13 +22,15 @@ pub(crate) fn operating_system() -> Result<OperatingSystem, Problem> {
 }
 
 /// Milliseconds since the Unix epoch.
-fn booted_at(text: &str) -> Result<u64, Problem> {
+pub(crate) fn booted_at(text: &str) -> Result<u64, Problem> {
     let seconds = text.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse::<u64>().ok());
-    seconds.map(|seconds| seconds * 1000).ok_or(Problem::Untold { file: "/proc/stat", what: "the boot time" })
+    seconds
+        .and_then(|seconds| seconds.checked_mul(1000))
+        .ok_or(Problem::Untold { file: "/proc/stat", what: "the boot time" })
 }
 
 /// Assignments as a shell reads them, without expansions.
-fn fields(text: &str) -> Vec<(String, String)> {
+pub(crate) fn fields(text: &str) -> Vec<(String, String)> {
     let line = |line: &str| {
         let (name, value) = line.trim().split_once('=')?;
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

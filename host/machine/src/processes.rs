@@ -56,7 +56,7 @@ pub(crate) fn links(number: u32) -> io::Result<Vec<(OsString, OsString)>> {
     Ok(entries.flatten().filter_map(link).collect())
 }
 
-fn uid(status: &str) -> Option<u32> {
+pub(crate) fn uid(status: &str) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok())
 }
 
@@ -66,7 +66,7 @@ fn user_name(uid: u32) -> String {
 }
 
 /// The systemd unit: the first part of the control group's path that is no slice.
-fn unit(groups: &str) -> Option<String> {
+pub(crate) fn unit(groups: &str) -> Option<String> {
     let group = |line: &'_ str| {
         let mut fields = line.splitn(3, ':');
         let (_, controllers, path) = (fields.next()?, fields.next()?.to_owned(), fields.next()?.to_owned());
@@ -90,7 +90,7 @@ fn runs_deleted(number: u32) -> bool {
 }
 
 /// `address perms offset device inode path`, whose executable part comes from a file without a name.
-fn maps_deleted(line: &[u8]) -> bool {
+pub(crate) fn maps_deleted(line: &[u8]) -> bool {
     line.ends_with(DELETED)
         && line.split(|byte| *byte == b' ').nth(1).is_some_and(|permissions| permissions.contains(&b'x'))
         && line.iter().position(|byte| *byte == b'/').is_some_and(|at| is_deleted(&line[at..]))

@@ -48,7 +48,7 @@ pub(crate) fn listening() -> Result<Vec<ListeningSocket>, Problem> {
         .collect())
 }
 
-fn parse(text: &str, protocol: &str, state: &str) -> Vec<(u64, ListeningSocket)> {
+pub(crate) fn parse(text: &str, protocol: &str, state: &str) -> Vec<(u64, ListeningSocket)> {
     let line = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (address, port) = fields.get(1)?.split_once(':')?;

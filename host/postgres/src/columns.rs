@@ -68,14 +68,14 @@ impl<'a> FromSql<'a> for Raw<'a> {
 }
 
 /// One column under way.
-struct Filling {
+pub(crate) struct Filling {
     kind: Kind,
-    values: Values,
-    nulls: Vec<u8>,
+    pub(crate) values: Values,
+    pub(crate) nulls: Vec<u8>,
 }
 
 impl Filling {
-    fn new(kind: Kind, rows: usize, bytes: usize) -> Self {
+    pub(crate) fn new(kind: Kind, rows: usize, bytes: usize) -> Self {
         let packed = || {
             let mut offsets = Vec::with_capacity(rows + 1);
             offsets.push(0);
@@ -91,7 +91,7 @@ impl Filling {
         Self { kind, values, nulls: Vec::new() }
     }
 
-    fn push(&mut self, raw: Option<&[u8]>, row: u32) -> Option<()> {
+    pub(crate) fn push(&mut self, raw: Option<&[u8]>, row: u32) -> Option<()> {
         if raw.is_none() {
             let byte = (row / 8) as usize;
             if self.nulls.len() <= byte {

@@ -10,6 +10,8 @@
 
 mod background;
 mod change;
+#[cfg(test)]
+mod checks;
 mod columns;
 mod connect;
 mod copy;
@@ -47,6 +49,9 @@ use std::{sync::Arc, time::Duration};
 
 use hostler_capability::{Binding, Capability, CapabilityError, Resource, RunContext, RunState, Slot};
 use wasmtime::component::Linker;
+#[cfg(test)]
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
 
 pub use copy::CopiedText;
 pub use database::Database;

@@ -38,7 +38,7 @@ pub fn lookup(file: &Path, wanted: [&str; 4]) -> Found {
 }
 
 /// `host:port:database:user:password`, in which a backslash keeps the next letter as it is.
-fn fields(line: &str) -> Vec<String> {
+pub(crate) fn fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut letters = line.trim_end_matches('\r').chars();
     while let Some(letter) = letters.next() {

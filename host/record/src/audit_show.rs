@@ -1,10 +1,14 @@
 //! Reading the audit's lines, for people.
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read as _};
 
 use serde::Deserialize;
 
-use crate::{AuditFile, RecordError, audit::Part, audit_verify::next};
+use crate::{
+    AuditFile, RecordError,
+    audit::Part,
+    audit_verify::{Read, next},
+};
 
 /// A line of the audit.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,7 +50,7 @@ impl AuditFile {
         let (_, files) = self.files().map_err(RecordError::file(&self.path))?;
         for Part { path, file, length } in files {
             let mut reader = BufReader::with_capacity(1 << 16, file.take(length));
-            while next(&mut reader, &mut bytes).map_err(RecordError::file(&path))? {
+            while next(&mut reader, &mut bytes).map_err(RecordError::file(&path))? != Read::None {
                 if let Ok(text) = std::str::from_utf8(&bytes)
                     && let Ok(line) = serde_json::from_str(text)
                 {

@@ -3,7 +3,7 @@
 //! The chain finds what was changed within the files; the heads that the history keeps find what was cut off the end,
 //! and a chain that was written anew as a whole.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read as _};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -84,7 +84,7 @@ impl Chain {
     fn follow(&mut self, text: &[u8]) -> Result<(), &'static str> {
         match serde_json::from_slice::<Link>(text) {
             Ok(link) if link.previous != self.head => return Err("its hash of the line before is another"),
-            Ok(link) if link.sequence != self.lines + 1 => return Err("its number is another"),
+            Ok(link) if Some(link.sequence) != self.lines.checked_add(1) => return Err("its number is another"),
             Ok(link) if self.pending && !link.after_torn_line => {
                 return Err("the line before it is no line of an audit");
             }
@@ -96,7 +96,7 @@ impl Chain {
             Err(_) if self.pending => return Err("it is no line of an audit"),
             Err(_) => self.pending = true,
         }
-        self.lines += 1;
+        self.lines = self.lines.saturating_add(1);
         self.head = hex::encode(Sha256::digest(text));
         Ok(())
     }
@@ -117,16 +117,24 @@ impl AuditFile {
         let mut bytes = Vec::new();
         for Part { path, file, length } in files {
             let mut reader = BufReader::with_capacity(1 << 16, file.take(length));
-            let mut line = 0;
-            while next(&mut reader, &mut bytes).map_err(RecordError::file(&path))? {
-                line += 1;
-                let file = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let (mut line, mut last) = (0, Read::None);
+            let file = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            loop {
+                let read = next(&mut reader, &mut bytes).map_err(RecordError::file(&path))?;
+                if read == Read::None {
+                    break;
+                }
+                (line, last) = (line + 1, read);
                 chain.follow(&bytes).map_err(|what| AuditProblem::Broken { file: file(), line, what })?;
                 while let Some((run, hash, _)) = expected.next_if(|(_, _, lines)| *lines == chain.lines) {
                     if *hash != chain.head {
                         return Err(AuditProblem::Rewritten { line: chain.lines, run: run.clone() });
                     }
                 }
+            }
+            // What a kill cut short has no end, and stands at the end of the current file, which is not renamed then.
+            if (chain.pending && last == Read::Whole) || (last == Read::Cut && path != self.path) {
+                return Err(AuditProblem::Broken { file: file(), line, what: "it is no line of an audit" });
             }
         }
         if let Some((run, _, lines)) = expected.next() {
@@ -137,14 +145,26 @@ impl AuditFile {
     }
 }
 
-/// Reads a line without its end; false where there is none.
-pub(crate) fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+/// What was read of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// There is none.
+    None,
+    /// It, and its end.
+    Whole,
+    /// The file ended before it did.
+    Cut,
+}
+
+/// Reads a line, without its end.
+pub(crate) fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Read> {
     line.clear();
     let read = reader.read_until(b'\n', line)?;
     if line.last() == Some(&b'\n') {
         line.pop();
+        return Ok(Read::Whole);
     }
-    Ok(read > 0)
+    Ok(if read > 0 { Read::Cut } else { Read::None })
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@
 
 mod audit;
 mod audit_begin;
+#[cfg(test)]
+mod audit_checks;
 mod audit_show;
 mod audit_tail;
 mod audit_verify;
@@ -20,6 +22,9 @@ mod hosts;
 mod journal;
 mod locks;
 mod past;
+#[cfg(test)]
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
 mod retention;
 mod state;
 

@@ -318,4 +318,18 @@ mod tests {
             assert!(refused.contains(said) && refused.contains("--out FILE"), "{refused}");
         }
     }
+
+    proptest::proptest! {
+        /// Whatever a file holds, it is a plan that reads back as itself, or none; nothing else comes of it.
+        #[test]
+        fn a_file_that_was_changed_is_a_plan_or_none(place in 0..2000_usize, letters in "[ -~]{0,8}", cut in 0..2000_usize) {
+            let text = Approval::of_tasks("weekly", &[], Duration::from_secs(60)).to_text();
+            let place = place % text.len();
+            let end = (place + cut % 20).min(text.len());
+            let changed = format!("{}{letters}{}", &text[..place], &text[end..]);
+            if let Ok(approval) = Approval::read(&changed) {
+                proptest::prop_assert_eq!(Approval::read(&approval.to_text()).expect("it is whole"), approval);
+            }
+        }
+    }
 }
