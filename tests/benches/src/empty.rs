@@ -94,18 +94,18 @@ fn capabilities() -> Vec<Arc<dyn Capability>> {
 }
 
 /// A record of runs in a directory of its own.
-struct Recorded {
+pub(crate) struct Recorded {
     record: Record,
     _directory: TempDir,
 }
 
 impl Recorded {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         Ok(Self { record: Record::open(&directory.path().join("state"))?, _directory: directory })
     }
 
-    fn context(&self) -> Arc<RunContext> {
+    pub(crate) fn context(&self) -> Arc<RunContext> {
         RunContext::new(RunParts {
             info: RunInfo {
                 run_id: "20260101T000000-00000000".into(),

@@ -14,13 +14,14 @@ mod procedure;
 mod rows;
 mod setting;
 mod table;
+mod walls;
 mod warm;
 
 use table::Line;
 
 type Comparison = fn() -> anyhow::Result<Vec<Line>>;
 
-const COMPARISONS: [(&str, Comparison); 8] = [
+const COMPARISONS: [(&str, Comparison); 9] = [
     ("rows", rows::compare),
     ("connections", connections::compare),
     ("warm", warm::compare),
@@ -29,6 +30,7 @@ const COMPARISONS: [(&str, Comparison); 8] = [
     ("keys", keys::compare),
     ("archive", archive::compare),
     ("memory", memory::compare),
+    ("walls", walls::compare),
 ];
 
 fn main() -> anyhow::Result<()> {
