@@ -18,6 +18,7 @@ mod limits;
 mod load;
 mod moment;
 mod narrow;
+mod password_file;
 mod place;
 mod procedure;
 mod redact;
@@ -43,6 +44,7 @@ pub use narrow::{
     DEFAULT_CONNECTIONS, DirectoryNarrowing, EndpointNarrowing, HistoryNarrowing, Narrowing, PostgresNarrowing,
     ProgramNarrowing, RedisNarrowing, Wider, changes, grant_of, redis_only_reads, wider,
 };
+pub use password_file::{PasswordFound, look_up_password, password_in};
 pub use place::Place;
 pub use procedure::ProcedureConfiguration;
 pub use redact::{has_password, redacted};

@@ -1,13 +1,9 @@
-//! What holds for every value that a server sends, and for every password file: for the tests here, and for the fuzz
-//! target `postgres`.
+//! What holds for every value that a server sends: for the tests here, and for the fuzz target `postgres`.
 
 use hostler_world::postgres::Values;
 use tokio_postgres::types::Type;
 
-use crate::{
-    columns::{Filling, Kind},
-    password,
-};
+use crate::columns::{Filling, Kind};
 
 const TYPES: [Type; 12] = [
     Type::BOOL,
@@ -56,17 +52,6 @@ pub(crate) fn values(data: &[u8]) {
     }
 }
 
-/// The bytes as five fields of a password file, written as libpq has it, and read back as they were.
-pub(crate) fn password_line(data: &[u8]) {
-    let text = String::from_utf8_lossy(data).replace(['\n', '\r'], "");
-    password::fields(&text);
-    let letters: Vec<char> = text.chars().collect();
-    let fields: Vec<String> = letters.chunks(letters.len() / 5 + 1).map(|part| part.iter().collect()).collect();
-    let written: Vec<String> = fields.iter().map(|field| field.replace('\\', "\\\\").replace(':', "\\:")).collect();
-    let read = password::fields(&written.join(":"));
-    assert_eq!(read[..fields.len().min(read.len())], fields[..], "{text:?}");
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -77,10 +62,7 @@ mod tests {
 
     #[test]
     fn kept_inputs_are_fine() {
-        replay("postgres", |data| {
-            values(data);
-            password_line(data);
-        });
+        replay("postgres", values);
     }
 
     proptest! {
@@ -89,9 +71,5 @@ mod tests {
             values(&data);
         }
 
-        #[test]
-        fn a_password_line_comes_back(text in "([a-z:*\\\\#é]{0,30})") {
-            password_line(text.as_bytes());
-        }
     }
 }

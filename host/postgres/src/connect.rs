@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
+use hostler_configuration::PasswordFound;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage, config::SslMode};
 
 use crate::{
     destination::{Destination, Role},
     errors::{ConnectError, Names, connecting},
-    password::Found,
     places::Place,
     session::{Encryption, SETTINGS, Session},
     tls,
@@ -69,7 +69,7 @@ async fn one(
     application: &str,
 ) -> Result<Session, ConnectError> {
     let found = destination.password(place);
-    let loose = found == Found::Loose;
+    let loose = found == PasswordFound::Loose;
     let mut names = Names {
         resource: resource.into(),
         user: destination.user.clone(),
@@ -77,7 +77,7 @@ async fn one(
         secrets: destination.secrets(),
     };
     let mut config = configuration(destination, place, application);
-    if let Found::Password(password) = found {
+    if let PasswordFound::Password(password) = found {
         config.password(&password);
         names.secrets.push(password);
     }

@@ -3,13 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use hostler_configuration::{
-    ConnectionString, FileError, PostgresResource, ServiceFile, check_alone, check_readable, read_secret,
+    ConnectionString, FileError, PasswordFound, PostgresResource, ServiceFile, check_alone, check_readable,
+    look_up_password, read_secret,
 };
 use tokio_postgres::config::ChannelBinding;
 
 use crate::{
     environment::Environment,
-    password::{self, Found},
     places::{Place, SOCKETS, places},
     problem::Problem,
     wanted::Wanted,
@@ -130,13 +130,13 @@ impl Destination {
     }
 
     /// The password for one of the servers.
-    pub fn password(&self, place: &Place) -> Found {
+    pub fn password(&self, place: &Place) -> PasswordFound {
         if let Some(password) = &self.password {
-            return Found::Password(password.clone());
+            return PasswordFound::Password(password.clone());
         }
-        let Some((_, file)) = &self.password_file else { return Found::Nothing };
+        let Some((_, file)) = &self.password_file else { return PasswordFound::Nothing };
         let host = if place.host == SOCKETS { "localhost" } else { &place.host };
-        password::lookup(file, [host, &place.port.to_string(), &self.database, &self.user])
+        look_up_password(file, [host, &place.port.to_string(), &self.database, &self.user])
     }
 
     /// What is wrong with libpq's password file, which is left out then; nothing where no password is looked for in it.

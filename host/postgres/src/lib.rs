@@ -28,7 +28,6 @@ mod holder;
 mod host;
 mod locks;
 mod parameter;
-mod password;
 mod patience;
 mod places;
 mod pool;

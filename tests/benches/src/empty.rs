@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context;
-use hostler_capability::{Capability, Limits, Mode, RunContext, RunInfo, RunParts, RunState, Stop};
+use hostler_capability::{AuditLog, Capability, Limits, Mode, RunContext, RunInfo, RunParts, RunState, Stop};
 use hostler_manifest::extract;
 use hostler_record::Record;
 use hostler_runtime::Runtime;
@@ -106,6 +106,11 @@ impl Recorded {
     }
 
     pub(crate) fn context(&self) -> Arc<RunContext> {
+        self.context_with(self.record.audit())
+    }
+
+    /// As [`Recorded::context`], with another audit.
+    pub(crate) fn context_with(&self, audit: Arc<dyn AuditLog>) -> Arc<RunContext> {
         RunContext::new(RunParts {
             info: RunInfo {
                 run_id: "20260101T000000-00000000".into(),
@@ -121,7 +126,7 @@ impl Recorded {
             },
             limits: Limits::default(),
             stop: Stop::default(),
-            audit: self.record.audit(),
+            audit,
             state: self.record.state("empty", true),
             locks: self.record.locks(),
             history: self.record.history().reader(Box::new(|_, _| vec![])),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hostler_configuration::{ConnectionString, FileError, PostgresResource, ServiceFile, check_alone};
+use hostler_configuration::{ConnectionString, FileError, PostgresResource, ServiceFile, check_alone, password_in};
 
 use super::{Connection, PrivateFile, password};
 
@@ -46,6 +46,9 @@ const IGNORED: &[&str] = &[
     "tcp_user_timeout",
 ];
 
+/// Where Debian's servers have their socket.
+const SOCKETS: &str = "/run/postgresql";
+
 /// Where distributions keep the roots of the machine.
 const BUNDLES: &[&str] =
     &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
@@ -66,16 +69,18 @@ pub(super) fn connection(resource: &PostgresResource, reads: bool) -> Result<Con
         let bundle = BUNDLES.iter().find(|path| Path::new(path).is_file());
         made.variables.push(("PGSSLROOTCERT", (*bundle.ok_or("the machine has no root certificates")?).into()));
     }
-    let secret = match (words.take("password"), &resource.password_file, words.take("passfile")) {
-        (_, Some(file), _) => Some(passfile(&password(file)?)),
-        (Some(secret), None, _) => Some(passfile(&secret)),
+    let file = match (words.take("password"), &resource.password_file, words.take("passfile")) {
+        (_, Some(file), _) => {
+            made.passwords.push(password(file)?);
+            None
+        }
+        (Some(secret), None, _) => {
+            made.passwords.push(secret);
+            None
+        }
         (None, None, Some(file)) => Some(whole("passfile", Path::new(&file))?),
         (None, None, None) => variable("PGPASSFILE").map(|file| whole("PGPASSFILE", &file)).transpose()?,
     };
-    if let Some(contents) = secret {
-        made.passwords = contents.lines().filter_map(of_line).collect();
-        made.files.push(PrivateFile { variable: "PGPASSFILE", name: "pgpass", contents: contents.into_bytes() });
-    }
     let mut options = words.take("options").unwrap_or_default();
     if reads {
         // The form is said to read; the server holds it to that.
@@ -86,10 +91,17 @@ pub(super) fn connection(resource: &PostgresResource, reads: bool) -> Result<Con
     }
     if words.value("host").is_none() && words.value("hostaddr").is_none() {
         words.take("host");
-        words.extend(vec![("host".into(), "/run/postgresql".into())]);
+        words.extend(vec![("host".into(), SOCKETS.into())]);
     }
     let list = |keyword| words.value(keyword).unwrap_or_default().split(',').map(str::trim).collect::<Vec<_>>();
     let (hosts, ports) = (list("host"), list("port"));
+    if let Some(text) = &file {
+        made.passwords.extend(in_file(text, &words, &hosts, &ports));
+    }
+    if !made.passwords.is_empty() {
+        let contents = made.passwords.iter().map(|password| passfile(password)).next().unwrap_or_default();
+        made.files.push(PrivateFile { variable: "PGPASSFILE", name: "pgpass", contents: contents.into_bytes() });
+    }
     for (index, host) in hosts.iter().enumerate() {
         if host.starts_with('/') {
             let port = ports.get(index).or(ports.first()).filter(|port| !port.is_empty()).unwrap_or(&"5432");
@@ -126,22 +138,17 @@ fn whole(key: &str, file: &Path) -> Result<String, String> {
     std::fs::read_to_string(file).map_err(|error| FileError::of(key, file, &error).without_path())
 }
 
-/// The password of a line of a password file: what stands behind the fourth colon that no backslash hides.
-fn of_line(line: &str) -> Option<String> {
-    let (mut fields, mut password, mut hidden) = (0, String::new(), false);
-    for letter in line.chars() {
-        match letter {
-            '\\' if !hidden => hidden = true,
-            ':' if !hidden && fields < 4 => fields += 1,
-            letter => {
-                if fields == 4 {
-                    password.push(letter);
-                }
-                hidden = false;
-            }
-        }
-    }
-    Some(password).filter(|password| !password.is_empty() && !line.starts_with('#'))
+/// The password that a file has for the server: of several, that of the first which has one. What it has for others is
+/// not the program's to know.
+fn in_file(text: &str, words: &ConnectionString, hosts: &[&str], ports: &[&str]) -> Option<String> {
+    let of_machine = std::env::var("USER").unwrap_or_default();
+    let user = words.value("user").unwrap_or(&of_machine);
+    let database = words.value("dbname").unwrap_or(user);
+    hosts.iter().enumerate().find_map(|(index, host)| {
+        let host = if *host == SOCKETS { "localhost" } else { host };
+        let port = ports.get(index).or(ports.first()).filter(|port| !port.is_empty()).unwrap_or(&"5432");
+        password_in(text, [host, port, database, user])
+    })
 }
 
 /// One line for any server: the file is read by one program that is told one server.

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use hostler_configuration::{Configuration, ConnectionString, Schedule, Window, redacted, user_and_database};
+use hostler_configuration::{
+    Configuration, ConnectionString, Schedule, Window, password_in, redacted, user_and_database,
+};
 use jiff::{Timestamp, tz::TimeZone};
 
 /// Any file is read or refused with errors that name it, and a procedure that is read names tasks that are there.
@@ -26,6 +28,7 @@ pub fn configuration(data: &[u8]) {
 /// A connection string is the same when it is written with every value quoted, and its password is never shown.
 pub fn dsn(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
+    password_line(text);
     let _ = user_and_database(text);
     let shown = redacted(text);
     let words = match ConnectionString::parse(text) {
@@ -83,4 +86,19 @@ pub fn times(data: &[u8]) {
             }
         }
     }
+}
+
+/// The text as five fields of a password file, written as libpq has it, and found again.
+fn password_line(text: &str) {
+    let letters: Vec<char> = text.chars().filter(|letter| !letter.is_control()).collect();
+    let parts: Vec<String> = letters.chunks(letters.len() / 5 + 1).map(|part| part.iter().collect()).collect();
+    let [host, port, database, user, password] = &parts[..] else { return };
+    let written: Vec<String> = parts.iter().map(|field| field.replace('\\', "\\\\").replace(':', "\\:")).collect();
+    let line = written.join(":");
+    if !line.starts_with('#') {
+        let found =
+            password_in(&format!("# ours\nother:1:2:3:4\n{line}\n*:*:*:*:last\n"), [host, port, database, user]);
+        assert_eq!(found.as_ref(), Some(password), "{line}");
+    }
+    let _ = password_in(text, ["host", "5432", "shop", "me"]);
 }

@@ -7,7 +7,7 @@ use std::{os::unix::fs::PermissionsExt, path::Path};
 
 /// What a libpq password file has for one server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Found {
+pub enum PasswordFound {
     /// A password.
     Password(String),
     /// No line that fits, or no file.
@@ -17,28 +17,31 @@ pub enum Found {
     Loose,
 }
 
-/// Looks a server up in a libpq password file. A socket directory that is the default one is called `localhost`.
-pub fn lookup(file: &Path, wanted: [&str; 4]) -> Found {
-    let Ok(metadata) = file.metadata() else { return Found::Nothing };
+/// Looks a server up in a libpq password file: host, port, database, user. A socket directory that is the default one is
+/// called `localhost`.
+pub fn look_up_password(file: &Path, wanted: [&str; 4]) -> PasswordFound {
+    let Ok(metadata) = file.metadata() else { return PasswordFound::Nothing };
     if !metadata.is_file() {
-        return Found::Nothing;
+        return PasswordFound::Nothing;
     }
     if metadata.permissions().mode() & 0o077 != 0 {
-        return Found::Loose;
+        return PasswordFound::Loose;
     }
     let text = std::fs::read_to_string(file).unwrap_or_default();
+    password_in(&text, wanted).map_or(PasswordFound::Nothing, PasswordFound::Password)
+}
+
+/// The password that the text of such a file has for a server: the first line that fits holds.
+pub fn password_in(text: &str, wanted: [&str; 4]) -> Option<String> {
     let mut lines = text.lines().filter(|line| !line.starts_with('#')).map(fields);
     let fits = |fields: &[String]| {
         fields.len() >= 5 && wanted.iter().zip(fields).all(|(wanted, field)| field == "*" || field == wanted)
     };
-    match lines.find(|fields| fits(fields)) {
-        Some(mut fields) => Found::Password(fields.split_off(4).join(":")),
-        None => Found::Nothing,
-    }
+    lines.find(|fields| fits(fields)).map(|mut fields| fields.split_off(4).join(":"))
 }
 
 /// `host:port:database:user:password`, in which a backslash keeps the next letter as it is.
-pub(crate) fn fields(line: &str) -> Vec<String> {
+fn fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut letters = line.trim_end_matches('\r').chars();
     while let Some(letter) = letters.next() {
@@ -59,7 +62,7 @@ pub(crate) fn fields(line: &str) -> Vec<String> {
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 
-    use super::{Found, lookup};
+    use super::{PasswordFound, look_up_password};
 
     fn file(text: &str, mode: u32) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -71,14 +74,14 @@ mod tests {
     #[test]
     fn the_first_line_that_fits_holds() {
         let file = file("# ours\ndb2:5432:*:me:other\ndb1:*:*:me:a:b\\:c\\\\\n*:*:*:*:last\n", 0o600);
-        let find = |wanted| lookup(file.path(), wanted);
-        assert_eq!(find(["db1", "5432", "shop", "me"]), Found::Password("a:b:c\\".into()));
-        assert_eq!(find(["db9", "1", "x", "y"]), Found::Password("last".into()));
+        let find = |wanted| look_up_password(file.path(), wanted);
+        assert_eq!(find(["db1", "5432", "shop", "me"]), PasswordFound::Password("a:b:c\\".into()));
+        assert_eq!(find(["db9", "1", "x", "y"]), PasswordFound::Password("last".into()));
     }
 
     #[test]
     fn what_others_may_read_is_left_out() {
         let loose = file("*:*:*:*:secret\n", 0o640);
-        assert_eq!(lookup(loose.path(), ["a", "1", "b", "c"]), Found::Loose);
+        assert_eq!(look_up_password(loose.path(), ["a", "1", "b", "c"]), PasswordFound::Loose);
     }
 }
