@@ -22,6 +22,13 @@ pub enum Decision {
     Cancelled,
 }
 
+impl Decision {
+    /// Whether it is how a call ended, which nobody waits for.
+    pub fn is_an_end(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+}
+
 /// One line of the audit, without what the file adds (time, chain of hashes).
 #[derive(Debug, Clone, Serialize)]
 pub struct AuditEntry<'a> {
@@ -52,9 +59,17 @@ pub struct AuditEntry<'a> {
 
 /// Where audit lines go.
 pub trait AuditLog: Send + Sync {
-    /// Appends a line. The caller does not go on where this fails.
+    /// Appends a line. The caller does not go on where this fails. The line of a call's end may wait for the next one.
     ///
     /// # Errors
     /// Where the line could not be written.
     fn append(&self, entry: &AuditEntry<'_>) -> std::io::Result<()>;
+
+    /// Writes what waits.
+    ///
+    /// # Errors
+    /// Where it could not be written.
+    fn flush(&self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

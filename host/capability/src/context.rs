@@ -267,6 +267,9 @@ impl RunContext {
 
     /// What makes the verdict at least unknown, and what the operator has to be told, in order.
     pub fn troubles_and_notes(&self) -> (Vec<String>, Vec<String>) {
+        if let Err(error) = self.audit.flush() {
+            self.fail_record(&error);
+        }
         let mut troubles = held(&self.troubles).clone();
         troubles.extend(held(&self.unread).values().map(|what| format!("{what} failed, and the plugin did not look")));
         (troubles.into_iter().collect(), held(&self.notes).iter().cloned().collect())

@@ -3,7 +3,9 @@
 //! Several hosts append to one file: each holds the file's lock for the moment of its line, and reads the end anew
 //! only where somebody else has written since. The hash covers the line's bytes as they stand, so that a line which a
 //! kill cut short is still a link of the chain; the line after it says so. A line is four system calls (lock, look,
-//! write, unlock), because every call of a plugin waits for it.
+//! write, unlock), because every call of a plugin waits for it. Nobody waits for the line of a call's end: it is written
+//! together with the next one, or at the run's end. So a kill may take the end of the last call with it, which then
+//! stands there as one that was under way.
 //!
 //! A file that has grown large is renamed to `audit-N.jsonl`, and the first line of the next one goes on with the
 //! chain. Of those so many are kept; where the chain begins then is written down first.
@@ -16,7 +18,7 @@ use std::{
     sync::Mutex,
 };
 
-use hostler_capability::{AuditEntry, AuditLog};
+use hostler_capability::{AuditEntry, AuditLog, Decision};
 use rustix::{
     fs::{AtFlags, FlockOperation, Stat, flock, fstat, ftruncate, statat},
     io::Errno,
@@ -68,12 +70,69 @@ struct Tail {
     /// Whether the last line was cut short.
     torn: bool,
     line: Vec<u8>,
+    /// Ends of calls that wait for the next line.
+    waiting: Vec<End>,
+}
+
+/// How many ends wait at most.
+const MOST_WAITING: usize = 64;
+
+/// The end of a call, as it was when it came.
+struct End {
+    time: String,
+    run: String,
+    plugin: String,
+    request: String,
+    operation: String,
+    rule: String,
+    call: u64,
+    decision: Decision,
+    duration_us: Option<u64>,
+    rows: Option<u64>,
+    bytes: Option<u64>,
+}
+
+impl End {
+    fn new(entry: &AuditEntry<'_>) -> Self {
+        Self {
+            time: now(),
+            run: entry.run.into(),
+            plugin: entry.plugin.into(),
+            request: entry.request.into(),
+            operation: entry.operation.into(),
+            rule: entry.rule.into(),
+            call: entry.call,
+            decision: entry.decision,
+            duration_us: entry.duration_us,
+            rows: entry.rows,
+            bytes: entry.bytes,
+        }
+    }
+
+    fn entry(&self) -> AuditEntry<'_> {
+        AuditEntry {
+            run: &self.run,
+            plugin: &self.plugin,
+            call: self.call,
+            request: &self.request,
+            operation: &self.operation,
+            decision: self.decision,
+            rule: &self.rule,
+            duration_us: self.duration_us,
+            rows: self.rows,
+            bytes: self.bytes,
+        }
+    }
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 #[derive(Serialize)]
 struct Line<'a> {
     sequence: u64,
-    time: String,
+    time: &'a str,
     #[serde(flatten)]
     entry: &'a AuditEntry<'a>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -105,6 +164,7 @@ impl AuditFile {
             head: GENESIS.into(),
             torn: false,
             line: vec![],
+            waiting: vec![],
         };
         Ok(Self { path: path.into(), tail: Mutex::new(tail) })
     }
@@ -115,6 +175,7 @@ impl AuditFile {
     /// Where the file cannot be read.
     pub fn head(&self) -> io::Result<(String, u64)> {
         let mut tail = held(&self.tail);
+        tail.flush()?;
         tail.lock(FlockOperation::LockShared)?;
         flock(&tail.file, FlockOperation::Unlock)?;
         Ok((tail.head.clone(), tail.lines))
@@ -124,6 +185,7 @@ impl AuditFile {
     /// looked at.
     pub(crate) fn files(&self) -> io::Result<(Begin, Vec<Part>)> {
         let mut tail = held(&self.tail);
+        tail.flush()?;
         tail.lock(FlockOperation::LockShared)?;
         let look = |path: PathBuf| {
             let file = File::open(&path)?;
@@ -144,17 +206,21 @@ impl AuditFile {
 impl AuditLog for AuditFile {
     fn append(&self, entry: &AuditEntry<'_>) -> io::Result<()> {
         let mut tail = held(&self.tail);
-        tail.lock(FlockOperation::LockExclusive)?;
-        if tail.length >= Some(tail.most) && !tail.torn {
-            // Where it cannot be renamed it grows on: a line that is written matters more.
-            if tail.rename().is_ok() {
-                tail.lock(FlockOperation::LockExclusive)?;
-                let _ = audit_begin::let_go(&tail.path, tail.keep);
-            }
+        if entry.decision.is_an_end() && tail.waiting.len() < MOST_WAITING {
+            tail.waiting.push(End::new(entry));
+            return Ok(());
         }
-        let appended = tail.append(entry);
-        flock(&tail.file, FlockOperation::Unlock)?;
-        appended
+        tail.write_all(Some(entry))
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        held(&self.tail).flush()
+    }
+}
+
+impl Drop for AuditFile {
+    fn drop(&mut self) {
+        let _ = held(&self.tail).flush();
     }
 }
 
@@ -201,32 +267,59 @@ impl Tail {
         Ok(())
     }
 
-    fn append(&mut self, entry: &AuditEntry<'_>) -> io::Result<()> {
-        let mut line = std::mem::take(&mut self.line);
-        line.clear();
-        if self.torn {
-            line.push(b'\n');
+    fn flush(&mut self) -> io::Result<()> {
+        if self.waiting.is_empty() { Ok(()) } else { self.write_all(None) }
+    }
+
+    /// Writes what waits, and a line behind it.
+    fn write_all(&mut self, entry: Option<&AuditEntry<'_>>) -> io::Result<()> {
+        self.lock(FlockOperation::LockExclusive)?;
+        if self.length >= Some(self.most) && !self.torn {
+            // Where it cannot be renamed it grows on: a line that is written matters more.
+            if self.rename().is_ok() {
+                self.lock(FlockOperation::LockExclusive)?;
+                let _ = audit_begin::let_go(&self.path, self.keep);
+            }
         }
-        let begin = line.len();
-        let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
-        let written = Line {
-            sequence: self.lines.saturating_add(1),
-            time,
-            entry,
-            after_torn_line: self.torn,
-            previous: &self.head,
-        };
-        let result = serde_json::to_writer(&mut line, &written).map_err(io::Error::from).and_then(|()| {
-            let head = hex::encode(Sha256::digest(&line[begin..]));
-            line.push(b'\n');
-            self.write(&line)?;
-            self.lines = self.lines.saturating_add(1);
-            self.head = head;
-            self.torn = false;
-            Ok(())
+        let appended = self.append(entry);
+        flock(&self.file, FlockOperation::Unlock)?;
+        appended
+    }
+
+    fn append(&mut self, entry: Option<&AuditEntry<'_>>) -> io::Result<()> {
+        let (mut text, waiting) = (std::mem::take(&mut self.line), std::mem::take(&mut self.waiting));
+        text.clear();
+        if self.torn {
+            text.push(b'\n');
+        }
+        let time = now();
+        let mut chain = (self.lines, self.head.clone());
+        let ends = waiting.iter().map(|end| (end.time.as_str(), end.entry()));
+        let mut lines = ends.chain(entry.map(|entry| (time.as_str(), entry.clone())));
+        let mut torn = self.torn;
+        let made = lines.try_for_each(|(time, entry)| {
+            let begin = text.len();
+            let (sequence, previous) = (chain.0.saturating_add(1), chain.1.as_str());
+            let line = Line { sequence, time, entry: &entry, after_torn_line: torn, previous };
+            serde_json::to_writer(&mut text, &line)?;
+            chain = (sequence, hex::encode(Sha256::digest(&text[begin..])));
+            text.push(b'\n');
+            torn = false;
+            io::Result::Ok(())
         });
-        self.line = line;
-        result
+        let result = made.and_then(|()| self.write(&text));
+        self.line = text;
+        match result {
+            Ok(()) => {
+                (self.lines, self.head) = chain;
+                self.torn = false;
+                Ok(())
+            }
+            Err(error) => {
+                self.waiting = waiting;
+                Err(error)
+            }
+        }
     }
 
     /// Writes a line whole. What a full disk took of it is taken back; where that fails too, the next line tells of it.
@@ -261,8 +354,6 @@ fn identity(stat: &Stat) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use hostler_capability::Decision;
-
     use super::*;
     use crate::audit_verify::{Verified, tests::entry};
 
@@ -300,6 +391,29 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_call_is_written_with_the_next_line_and_at_the_latest_when_the_host_ends() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("audit.jsonl");
+        let audit = AuditFile::open(&path, AUDIT_BYTES).expect("a file");
+        let end = |call| AuditEntry { decision: Decision::Done, ..entry(call, "query") };
+        let written = || fs::read_to_string(&path).expect("text").lines().count();
+        audit.append(&entry(1, "query")).expect("it is written");
+        audit.append(&end(1)).expect("it waits");
+        assert_eq!(written(), 1);
+        audit.append(&entry(2, "query")).expect("it is written");
+        assert_eq!(written(), 3);
+        audit.append(&end(2)).expect("it waits");
+        assert_eq!(audit.head().expect("a head").1, 4, "whoever asks is told of all");
+        for call in 0..1000 {
+            audit.append(&end(call)).expect("it waits, or is written");
+        }
+        assert!(written() > 900, "they do not wait without end");
+        drop(audit);
+        assert_eq!(written(), 1004);
+        assert_eq!(AuditFile::open(&path, AUDIT_BYTES).expect("a file").verify(&[]).expect("it fits").lines, 1004);
+    }
+
+    #[test]
     fn lines_cut_off_under_a_living_host_are_found_without_the_history() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("audit.jsonl");
@@ -329,7 +443,8 @@ mod tests {
             bytes: Some(2),
             ..entry(1, "a\n\u{1b}[31m\u{7f}\"b")
         };
-        audit.append(&entry).expect("it is written");
+        audit.append(&entry).expect("it waits");
+        audit.flush().expect("it is written");
         let text = fs::read_to_string(&path).expect("text");
         assert_eq!(text.matches('\n').count(), 1);
         assert!(!text.trim_end().contains(|letter: char| letter.is_ascii_control() && letter != '\u{7f}'), "{text:?}");
