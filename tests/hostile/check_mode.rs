@@ -21,7 +21,7 @@ plugin = "postgres-connections"
 bind.database = "postgres.main"
 [tasks.replication]
 plugin = "postgres-replication"
-bind.primary = "postgres.main"
+bind.database = "postgres.main"
 [tasks.index-health]
 plugin = "postgres-index-health"
 bind.database = "postgres.main"
@@ -194,6 +194,7 @@ fn no_plugin_changes_anything_in_check_mode_and_in_earnest_they_do() {
         let output = ground.host.run(&[command, &["--format", "json"]].concat());
         let tasks = output.json()["tasks"].as_array().cloned().expect("tasks");
         assert!(tasks.iter().all(|task| task["mode"] == "check"), "{command:?}: {output:?}");
+        assert!(tasks.iter().all(|task| task["course"] == "done"), "each did its work: {command:?}: {output:?}");
         let planned = puppet::attached(&output.task("puppet"));
         for (step, outcome) in changes().iter().zip(&planned) {
             let planned = outcome["allowed"].as_str().is_some_and(|text| text.to_lowercase().contains("planned"));

@@ -110,6 +110,14 @@ impl Postgres {
         rows.into_iter().next().unwrap_or_else(|| panic!("{sql}: no row"))
     }
 
+    /// The first column of every row, as text.
+    ///
+    /// # Panics
+    /// Where the statement fails.
+    pub fn values(&self, sql: &str) -> Vec<String> {
+        self.rows_in("postgres", sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
     fn rows_in(&self, database: &str, sql: &str) -> Result<Vec<String>, String> {
         let dsn = self.dsn("postgres", database);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -117,7 +117,8 @@ async fn taken_again(database: &Database, client: &Client) -> anyhow::Result<(Du
             std::task::Poll::Ready(both) => both,
             std::task::Poll::Pending => asked.await,
         };
-        (opened?, rows?);
+        opened?;
+        rows?;
         let without = began.elapsed();
         closing.await?;
         if call >= CALLS / 10 {

@@ -140,6 +140,11 @@ fn warning(name: &str, finding: String, remedy: Option<String>) -> Examined {
     Examined { subject: name.into(), severity: Severity::Warning, finding, remedy }
 }
 
+/// What could not be looked at.
+fn unknown(name: &str, finding: String, remedy: Option<String>) -> Examined {
+    Examined { subject: name.into(), severity: Severity::Unknown, finding, remedy }
+}
+
 /// What an examination found, and each note of it.
 fn told(name: &str, well: &str, problem: Option<String>, notes: Vec<String>, remedy: Option<String>) -> Vec<Examined> {
     let mut examined = vec![match problem {

@@ -1,10 +1,9 @@
 //! A database: whether the role is let in, and what it lacks of what the tasks need.
 
-use hostler_capability::Severity;
 use hostler_configuration::{FileProblem, PostgresResource};
 use hostler_postgres::{ConnectError, Environment, Examination, left_out};
 
-use super::{Examined, bad, good, wanted::Asked, warning};
+use super::{Examined, bad, good, unknown, wanted::Asked, warning};
 
 pub(super) async fn examine(name: &str, short: &str, resource: &PostgresResource, asked: &Asked) -> Vec<Examined> {
     let environment = Environment::of_this_process();
@@ -37,12 +36,7 @@ fn of_role(name: &str, found: &Examination) -> Vec<Examined> {
     }
     let mut examined = vec![good(name.into(), words)];
     examined.extend(found.lacks.iter().map(|lack| warning(name, lack.problem.clone(), Some(lack.remedy.clone()))));
-    examined.extend(found.unknown.iter().map(|unknown| Examined {
-        subject: name.into(),
-        severity: Severity::Unknown,
-        finding: unknown.problem.clone(),
-        remedy: Some(unknown.remedy.clone()),
-    }));
+    examined.extend(found.unknown.iter().map(|lack| unknown(name, lack.problem.clone(), Some(lack.remedy.clone()))));
     examined
 }
 

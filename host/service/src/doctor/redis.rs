@@ -4,13 +4,20 @@ use hostler_capability::Error;
 use hostler_configuration::RedisResource;
 use hostler_redis::Examination;
 
-use super::{Examined, bad, good, wanted::Asked, warning};
+use super::{Examined, bad, good, unknown, wanted::Asked, warning};
 
 pub(super) async fn examine(name: &str, short: &str, resource: &RedisResource, asked: &Asked) -> Vec<Examined> {
-    let words: Vec<String> = asked.words.iter().cloned().collect();
-    match hostler_redis::examine(short, resource, &words).await {
+    match of_all(short, resource, asked).await {
         Ok(found) => {
-            let mut examined = vec![good(name.into(), answers(&found, !words.is_empty()))];
+            let mut examined = vec![good(name.into(), answers(&found, !asked.words.is_empty()))];
+            if !found.untried.is_empty() {
+                let untried = found.untried.join(", ");
+                examined.push(unknown(
+                    name,
+                    format!("whether {} may call {untried} was not tried, since it may not ask ACL DRYRUN", found.user),
+                    Some(format!("ACL SETUSER {} +acl|dryrun (Redis 7)", found.user)),
+                ));
+            }
             let lacks = found.needs.into_iter();
             examined.extend(lacks.map(|lack| warning(name, lack.problem, Some(lack.remedy))));
             examined
@@ -19,12 +26,30 @@ pub(super) async fn examine(name: &str, short: &str, resource: &RedisResource, a
     }
 }
 
+/// What is found for each grant, together.
+async fn of_all(short: &str, resource: &RedisResource, asked: &Asked) -> Result<Examination, Error> {
+    let nothing = Vec::new();
+    let mut all = Examination::default();
+    for words in asked.words.iter().chain(asked.words.is_empty().then_some(&nothing)) {
+        let found = hostler_redis::examine(short, resource, words).await?;
+        (all.user, all.version) = (found.user, found.version);
+        for need in found.needs {
+            if !all.needs.contains(&need) {
+                all.needs.push(need);
+            }
+        }
+        for name in found.untried {
+            if !all.untried.contains(&name) {
+                all.untried.push(name);
+            }
+        }
+    }
+    Ok(all)
+}
+
 fn answers(found: &Examination, asked: bool) -> String {
     let mut words = format!("Redis {} answers as the user {}", found.version, found.user);
-    if !found.untried.is_empty() {
-        let untried = found.untried.join(", ");
-        words.push_str(&format!("; not tried, since its user may not ask ACL DRYRUN: {untried}"));
-    } else if asked && found.needs.is_empty() {
+    if asked && found.needs.is_empty() && found.untried.is_empty() {
         words.push_str(", and the user may do what its tasks need");
     }
     words

@@ -17,8 +17,8 @@ pub(super) struct Asked {
     pub(super) privileges: BTreeSet<String>,
     /// What is granted on a database, each with the task.
     pub(super) grants: Vec<(String, PostgresGrant)>,
-    /// Words of Redis grants.
-    pub(super) words: BTreeSet<String>,
+    /// Words of Redis grants, each grant's together: one that only reads says nothing of another's.
+    pub(super) words: BTreeSet<Vec<String>>,
     /// Whether a directory is written.
     pub(super) writes: bool,
     tasks: BTreeSet<String>,
@@ -59,7 +59,7 @@ impl Wanted {
                         }
                         asked.grants.push((task.clone(), grant.clone()));
                     }
-                    Grant::Redis(words) => asked.words.extend(words.iter().cloned()),
+                    Grant::Redis(words) => drop(asked.words.insert(words.clone())),
                     Grant::Directory(Access::Write) => asked.writes = true,
                     _ => {}
                 }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use hostler_capability::Grant;
-use hostler_configuration::RedisResource;
+use hostler_configuration::{RedisResource, redis_only_reads};
 use hostler_policy::redis::{RedisAddress, RedisGrant};
 
 use super::Needs;
@@ -23,6 +23,11 @@ pub(super) fn user(text: &mut String, resource: &RedisResource, needs: &Needs) {
     words.sort();
     words.dedup();
     let mut line = format!("ACL SETUSER {name} reset on >PASSWORD +command");
+    let changes = |grant: &Grant| matches!(grant, Grant::Redis(words) if !redis_only_reads(words));
+    if needs.grants.iter().any(changes) {
+        text.push_str("# +acl|dryrun is for `hostler doctor`, which asks by it what it must not try; leave it out before Redis 7\n");
+        line.push_str(" +acl|dryrun");
+    }
     if RedisAddress::parse(&resource.url).is_ok_and(|address| address.database != 0) {
         line.push_str(" +select");
     }
@@ -67,7 +72,7 @@ mod tests {
         let two = printed(&["+info", "+expire +scan %W~cache:* %R~*"], None, "redis://cache1/2");
         assert!(
             two.ends_with(
-                "\nACL SETUSER hostler reset on >PASSWORD +command +select (+expire +scan %W~cache:* %R~*) (+info)\n"
+                "\nACL SETUSER hostler reset on >PASSWORD +command +acl|dryrun +select (+expire +scan %W~cache:* %R~*) (+info)\n"
             ),
             "{two}"
         );
