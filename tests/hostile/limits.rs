@@ -136,8 +136,9 @@ fn connections_are_as_many_as_the_grant_says() {
     let count = |what: &str, count: u64| flood(what, &[("count", count.into())]);
     let (_, outcomes) = run_in(&host, "run", &[count("databases", 20), count("transactions", 2)]);
     assert!(outcomes.iter().all(|outcome| outcome.get("allowed").is_some()), "{outcomes:?}");
-    let (_, outcomes) = run_in(&host, "run", &[count("databases", 1000)]);
+    let (output, outcomes) = run_in(&host, "run", &[count("databases", 1000)]);
     assert!(outcomes[0].get("limit").is_some(), "{outcomes:?}");
+    assert_eq!(output.code, 3, "{}", troubles(&output));
     write(&host, &[count("transactions", 20)]);
     let running = host.start(&["run", "puppet", "--format", "json"]);
     let mut most = 0;
@@ -149,6 +150,7 @@ fn connections_are_as_many_as_the_grant_says() {
     let output = running.end_within(std::time::Duration::from_secs(60));
     let outcomes = attached(&output.task("puppet"));
     assert!(outcomes[0].get("limit").is_some(), "{outcomes:?}");
+    assert_eq!(output.code, 3, "a run over its limit is not believed: {}", troubles(&output));
     assert!((1..=3).contains(&most), "two, and the one that asked what is there: {most}");
 }
 

@@ -82,7 +82,7 @@ impl Database {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) => return Err(Error::Stopped),
             // All are held by streams and transactions of the plugin's own.
-            Err(_) => return Err(Error::Limit("connections".into())),
+            Err(_) => return Err(self.context.over("connections")),
         };
         let taken: Taken = self.endpoint.take(&self.tag).await?;
         Ok(Lease::new(&self.endpoint, taken, Some(permit)))

@@ -109,7 +109,8 @@ impl<U: 'static> postgres::HostDatabaseWithStore<U> for Postgres {
     ) -> Result<std::result::Result<Resource<postgres::Database>, Error>> {
         let run = accessor.with(|mut access| access.get().run.clone());
         let opened = run.open(&request, target.as_deref(), database.as_deref()).await;
-        Ok(opened.and_then(|opened| accessor.with(|mut access| access.get().databases.push(opened))))
+        let over = |_| run.context().over("handles");
+        Ok(opened.and_then(|opened| accessor.with(|mut access| access.get().databases.push(opened).map_err(over))))
     }
 
     async fn query(
@@ -159,9 +160,10 @@ impl<U: 'static> postgres::HostDatabaseWithStore<U> for Postgres {
         isolation: Isolation,
         options: Options,
     ) -> Result<std::result::Result<Resource<postgres::Transaction>, Error>> {
-        let (_, database) = database(accessor, &handle)?;
+        let (run, database) = database(accessor, &handle)?;
         let begun = database.begin(isolation, &options).await;
-        Ok(begun.and_then(|begun| accessor.with(|mut access| access.get().transactions.push(Arc::new(begun)))))
+        let kept = |begun| accessor.with(|mut access| access.get().transactions.push(Arc::new(begun)));
+        Ok(begun.and_then(|begun| kept(begun).map_err(|_| run.context().over("handles"))))
     }
 }
 

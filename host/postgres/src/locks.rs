@@ -103,7 +103,7 @@ impl ServerLocks for DatabaseLocks {
     async fn acquire(&self, name: &str, only_look: bool) -> Result<Option<Box<dyn Send + Sync>>, Error> {
         let context = self.context.upgrade().ok_or_else(|| Error::Invalid("the run is over".into()))?;
         let key = key(name);
-        let permit = self.permits.clone().try_acquire_owned().map_err(|_| Error::Limit("locks".into()))?;
+        let permit = self.permits.clone().try_acquire_owned().map_err(|_| context.over("locks"))?;
         let mut lease = Lease::new(&self.endpoint, self.endpoint.take(&self.tag).await?, None);
         let bits = key.cast_unsigned();
         let question = if only_look {
