@@ -52,11 +52,12 @@ fn a_clock_that_was_set_back_loses_nothing_and_stops_nothing() {
     let server = Postgres::start();
     let host = host(&server);
     let works = |output: Output| {
-        assert!([0, 1].contains(&output.code), "{output:?}");
+        // Whatever they find (a machine under load, say), each task does its work.
+        assert_eq!(output.code, 0, "{output:?}");
         assert!(!output.stderr.contains("panicked"), "{output:?}");
     };
     for clock in ["+40d", "+0", "+40d", "-1d", "+0"] {
-        works(at(clock, &host, &["run", "all"]));
+        works(at(clock, &host, &["run", "all", "--exit", "work"]));
         assert!(archives(&host) >= 1, "the newest backup is not taken for the oldest: {clock}");
     }
     // Two are kept; what was just made is no candidate for removal, whatever its name says of its age.
