@@ -6,7 +6,8 @@
 SERVER := $(wildcard /usr/lib/postgresql/*/bin/initdb)
 FEATURES := $(if $(SERVER),,--features embedded-postgres)
 named = $(shell sed -n 's/^name = "\(.*\)"/-p \1/p' $(1))
-PLUGINS := $(call named,plugins/*/*/Cargo.toml)
+# The crates that plugins share are no plugins.
+PLUGINS := $(call named,$(filter-out plugins/shared/%,$(wildcard plugins/*/*/Cargo.toml)))
 TEST_PLUGINS := $(call named,tests/plugins/*/Cargo.toml)
 
 help: ## Shows the targets.
