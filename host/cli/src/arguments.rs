@@ -126,8 +126,17 @@ pub enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
-    /// Prints systemd timers and services for the procedures that have a schedule.
-    Timers,
+    /// Prints what starts the procedures that have a schedule, and when: systemd's timers and services, or cron's lines.
+    Timers {
+        /// Only this procedure.
+        procedure: Option<String>,
+        /// For whom.
+        #[arg(long, value_enum, default_value_t = TimerFormat::Systemd)]
+        format: TimerFormat,
+        /// Writes systemd's units into this directory, such as /etc/systemd/system; never over other files.
+        #[arg(long, value_name = "DIRECTORY")]
+        out: Option<PathBuf>,
+    },
     /// Begins a plugin of your own: a directory with all that it needs.
     New {
         /// The plugin's name, `AREA-TASK`.
@@ -241,6 +250,15 @@ pub enum ListFormat {
     Text,
     /// For programs.
     Json,
+}
+
+/// Who starts the procedures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TimerFormat {
+    /// Services and timers of systemd's.
+    Systemd,
+    /// Lines for /etc/cron.d.
+    Crontab,
 }
 
 /// How an exit code is chosen.

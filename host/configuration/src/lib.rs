@@ -9,6 +9,7 @@
 mod amount;
 mod bind;
 mod binding;
+mod credential;
 mod dsn;
 mod errors;
 mod files;
@@ -33,6 +34,7 @@ mod zone;
 
 pub use bind::bind;
 pub use binding::{Binding, Grant, Target};
+pub use credential::credential_of;
 pub use dsn::{ConnectionString, DsnError, ServiceError, ServiceFile, percent_decoded, user_and_database};
 pub use errors::{BindingError, BindingErrors, ConfigurationError, ConfigurationErrors, Warning};
 pub use files::{FileError, FileProblem, check_alone, check_readable, read_secret};

@@ -14,7 +14,8 @@ use hostler_policy::{
 
 use crate::{
     ConfigurationError, ConnectionString, DirectoryResource, EndpointResource, PostgresResource, ProgramForm,
-    ProgramResource, RedisResource, Resource, Warning, redact::has_password, section::Section,
+    ProgramResource, RedisResource, Resource, Warning, credential::credential_file, redact::has_password,
+    section::Section,
 };
 
 /// The kinds of resources that a configuration names.
@@ -136,7 +137,7 @@ pub(crate) fn read(
 
 fn beside(path: &mut Option<PathBuf>, directory: &Path) {
     if let Some(path) = path {
-        *path = directory.join(&path);
+        *path = credential_file(path).unwrap_or_else(|| directory.join(&path));
     }
 }
 

@@ -142,17 +142,41 @@ impl TryFrom<String> for Schedule {
 }
 
 impl Schedule {
-    /// The same as a calendar event of systemd's, without its time zone.
-    pub fn on_calendar(&self) -> String {
+    /// The same as calendar events of systemd's, without their time zone; it is due at each of them.
+    pub fn on_calendar(&self) -> Vec<String> {
         let at = |time: &Time| format!("{:02}:{:02}:00", time.hour(), time.minute());
         match &self.rhythm {
-            Rhythm::Hourly { minute } => format!("*-*-* *:{minute:02}:00"),
-            Rhythm::Daily { time } => format!("*-*-* {}", at(time)),
+            Rhythm::Hourly { minute } => vec![format!("*-*-* *:{minute:02}:00")],
+            Rhythm::Daily { time } => vec![format!("*-*-* {}", at(time))],
             Rhythm::Weekly { days, time } => {
                 let days: Vec<String> = days.iter().map(|day| format!("{day:?}").chars().take(3).collect()).collect();
-                format!("{} *-*-* {}", days.join(","), at(time))
+                vec![format!("{} *-*-* {}", days.join(","), at(time))]
             }
-            Rhythm::Monthly { day, time } => format!("*-*-{day:02} {}", at(time)),
+            Rhythm::Monthly { day: 31, time } => vec![format!("*-*~01 {}", at(time))],
+            // February's last day stands for a day that it does not have.
+            Rhythm::Monthly { day: day @ 29..=30, time } => {
+                vec![format!("*-01,03,04,05,06,07,08,09,10,11,12-{day} {}", at(time)), format!("*-02~01 {}", at(time))]
+            }
+            Rhythm::Monthly { day, time } => vec![format!("*-*-{day:02} {}", at(time))],
+        }
+    }
+
+    /// The same as cron's five columns, each with whether it is due only where the day is its month's last, which cron
+    /// has no word for.
+    pub fn columns(&self) -> Vec<(String, bool)> {
+        let at = |time: &Time| format!("{} {}", time.minute(), time.hour());
+        match &self.rhythm {
+            Rhythm::Hourly { minute } => vec![(format!("{minute} * * * *"), false)],
+            Rhythm::Daily { time } => vec![(format!("{} * * *", at(time)), false)],
+            Rhythm::Weekly { days, time } => {
+                let days: Vec<String> = days.iter().map(|day| day.to_sunday_zero_offset().to_string()).collect();
+                vec![(format!("{} * * {}", at(time), days.join(",")), false)]
+            }
+            Rhythm::Monthly { day: 31, time } => vec![(format!("{} 28-31 * *", at(time)), true)],
+            Rhythm::Monthly { day: day @ 29..=30, time } => {
+                vec![(format!("{} {day} 1,3-12 *", at(time)), false), (format!("{} 28-29 2 *", at(time)), true)]
+            }
+            Rhythm::Monthly { day, time } => vec![(format!("{} {day} * *", at(time)), false)],
         }
     }
 }

@@ -40,7 +40,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         }
         Command::Audit { command: AuditCommand::Verify { head } } => audit::verify(&config, &head),
         Command::Audit { command: AuditCommand::Show { run, format } } => audit::show(&config, run.as_deref(), format),
-        Command::Timers => timers::timers(&config),
+        Command::Timers { procedure, format, out } => {
+            timers::timers(&config, procedure.as_deref(), format, out.as_deref())
+        }
         Command::New { name, sdk } => scaffold::new(&name, sdk.as_deref()),
         Command::Pack { component, manifest, output } => scaffold::pack(&component, &manifest, output.as_deref()),
         Command::Demo { postgres, directory, plugins } => demo::demo(postgres, directory, plugins).await,

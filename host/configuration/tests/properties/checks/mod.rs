@@ -65,7 +65,7 @@ pub fn times(data: &[u8]) {
     let zones = zones.map(|name| TimeZone::get(name).expect("the zones are inside"));
     if let Ok(schedule) = text.parse::<Schedule>() {
         assert_eq!(schedule.to_string().parse::<Schedule>().as_ref(), Ok(&schedule), "{schedule}");
-        assert!(!schedule.on_calendar().is_empty());
+        assert!(!schedule.on_calendar().is_empty() && !schedule.columns().is_empty());
         for zone in &zones {
             let next = schedule.next(after, zone);
             assert!(next > after, "{schedule} after {after} is {next}");
