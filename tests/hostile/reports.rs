@@ -89,7 +89,15 @@ fn no_word_of_a_plugin_steers_a_terminal_in_any_format() {
     }
     let run =
         host.run(&["run", "puppet", "--format", "json"]).task("puppet")["run_id"].as_str().expect("a run").to_owned();
-    for command in [&["history"][..], &["history", &run], &["audit", "show", "--run", &run], &["show", "test-puppet"]] {
+    for command in [
+        &["history"][..],
+        &["history", &run],
+        &["audit", "show", "--run", &run],
+        &["show", "test-puppet"],
+        &["report", "puppet"],
+        &["report", "puppet", "--format", "json"],
+        &["report", "puppet", "--format", "html"],
+    ] {
         let output = host.run(command);
         assert!(!output.stdout.contains(steers) && !output.stderr.contains(steers), "{command:?}: {output:?}");
     }
@@ -112,6 +120,11 @@ fn each_format_stays_what_it_is() {
     assert!(first.matches('|').count() <= 1, "one bar before the figures: {first}");
 
     let prometheus = host.run(&["run", "puppet", "--format", "prometheus"]).stdout;
+    let page = host.run(&["report", "puppet", "--format", "html"]).stdout;
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "what was said is shown as it was said: {page}");
+    assert!(!page.contains("<script") && !page.contains("<img") && !page.contains("<testcase"), "{page}");
+    assert!(page.contains("default-src 'none'") && page.contains("<polyline"), "{page}");
+
     let mut series = BTreeSet::new();
     for line in prometheus.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));

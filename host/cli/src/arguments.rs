@@ -120,6 +120,20 @@ pub enum Command {
         #[arg(long, value_name = "DIRECTORY")]
         attachments: Option<PathBuf>,
     },
+    /// Reports what the newest runs of a procedure found: what needs action, what is well, what could not be looked at.
+    Report {
+        /// A procedure or a task.
+        name: String,
+        /// How it is printed.
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+        format: ReportFormat,
+        /// Writes it into this file.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// How many days of metrics the charts of HTML show.
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: u32,
+    },
     /// Works with the audit.
     Audit {
         /// What to do with it.
@@ -250,6 +264,17 @@ pub enum ListFormat {
     Text,
     /// For programs.
     Json,
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    Text,
+    /// For programs, with a schema version.
+    Json,
+    /// One file that stands alone, with charts of what was measured.
+    Html,
 }
 
 /// Who starts the procedures.

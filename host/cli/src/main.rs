@@ -5,6 +5,7 @@ mod command;
 mod exit;
 mod format;
 mod progress;
+mod report;
 mod signals;
 
 use std::process::ExitCode;

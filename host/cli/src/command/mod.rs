@@ -10,6 +10,7 @@ mod history;
 mod page;
 mod plugins;
 mod print;
+mod report;
 mod run;
 mod scaffold;
 mod timers;
@@ -37,6 +38,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Command::Roles { resource } => doctor::roles(&config, resource.as_deref()),
         Command::History { run, limit, format, attachments } => {
             history::history(&config, run.as_deref(), limit, format, attachments.as_deref())
+        }
+        Command::Report { name, format, out, days } => {
+            report::report(&config, &name, format, out.as_deref(), days).await
         }
         Command::Audit { command: AuditCommand::Verify { head } } => audit::verify(&config, &head),
         Command::Audit { command: AuditCommand::Show { run, format } } => audit::show(&config, run.as_deref(), format),

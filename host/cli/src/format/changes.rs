@@ -8,7 +8,7 @@ use hostler_service::TaskOutcome;
 use super::look::{Style, count, shown};
 
 /// Writes a task's changes, at most `most` lines a step; nothing where there are none.
-pub(super) fn changes(text: &mut String, task: &TaskOutcome, style: Style, most: usize) {
+pub(crate) fn changes(text: &mut String, task: &TaskOutcome, style: Style, most: usize) {
     if task.plan.effects().next().is_none() {
         return;
     }

@@ -14,6 +14,7 @@ mod text;
 use clap::ValueEnum;
 use hostler_service::Outcome;
 
+pub(crate) use changes::changes;
 pub use details::details;
 pub(crate) use json::harmless;
 pub use look::Style;
