@@ -135,10 +135,7 @@ fn a_service_may_write_what_its_procedure_writes_and_says_where_a_program_has_no
     assert!(!daily.contains("/srv/shop"), "what is only read stays read-only: {daily}");
     assert!(!daily.contains("weekly"), "one procedure was asked for: {daily}");
     let weekly = host.run(&["timers", "weekly"]).stdout;
-    assert!(
-        weekly.contains("changes-the-machine may change it") && !weekly.contains("ProtectSystem"),
-        "{weekly}"
-    );
+    assert!(weekly.contains("changes-the-machine may change it") && !weekly.contains("ProtectSystem"), "{weekly}");
 }
 
 #[test]
