@@ -37,6 +37,21 @@ pub enum Command {
     Init {
         /// Where; the file given with --config where it does not say.
         file: Option<PathBuf>,
+        /// Looks at the machine, and writes the maintenance guide as daily, weekly and monthly procedures for it.
+        #[arg(long)]
+        guide: bool,
+        /// Where the built plugins are; beside the program where it does not say.
+        #[arg(long, value_name = "DIRECTORY", requires = "guide")]
+        plugins: Option<PathBuf>,
+        /// A PostgreSQL server, as a connection string without a password; those that answer here where none is given.
+        #[arg(long, value_name = "DSN", requires = "guide")]
+        postgres: Vec<String>,
+        /// A Redis server, as a URL without a password; those that answer here where none is given.
+        #[arg(long, value_name = "URL", requires = "guide")]
+        redis: Vec<String>,
+        /// Looks for directories and programs below this directory, as in an image of a machine.
+        #[arg(long, value_name = "DIRECTORY", requires = "guide", default_value = "/")]
+        root: PathBuf,
     },
     /// Installs a plugin, or all plugins of a directory, after showing what each asks for.
     Install {

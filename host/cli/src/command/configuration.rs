@@ -17,6 +17,16 @@ use crate::{
 
 /// Writes the commented configuration; never over one that is there.
 pub(super) fn init(path: &Path) -> anyhow::Result<u8> {
+    write_new(path, TEMPLATE)?;
+    out(&format!(
+        "{0} is written. Next: name a resource in it, `hostler --config {0} install DIRECTORY` the plugins, then `hostler --config {0} doctor`.\n",
+        path.display()
+    ))?;
+    Ok(0)
+}
+
+/// Writes a configuration, with its directory; never over one that is there.
+pub(super) fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)
             .map_err(|error| failure(UNAVAILABLE, format!("{}: cannot be made: {error}", directory.display())))?;
@@ -27,12 +37,8 @@ pub(super) fn init(path: &Path) -> anyhow::Result<u8> {
         }
         _ => failure(UNAVAILABLE, format!("{}: cannot be written: {error}", path.display())),
     })?;
-    file.write_all(TEMPLATE.as_bytes())?;
-    out(&format!(
-        "{0} is written. Next: name a resource in it, `hostler --config {0} install DIRECTORY` the plugins, then `hostler --config {0} doctor`.\n",
-        path.display()
-    ))?;
-    Ok(0)
+    file.write_all(text.as_bytes())?;
+    Ok(())
 }
 
 /// The configuration; what holds and might not have been meant goes to standard error.

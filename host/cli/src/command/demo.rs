@@ -71,7 +71,7 @@ async fn step(config: &Path, name: &str, plan: bool) -> anyhow::Result<()> {
 }
 
 /// Where `make plugins` puts them: beside the binary's own directory.
-fn plugins_directory(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+pub(super) fn plugins_directory(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     if let Some(given) = given {
         return Ok(given);
     }

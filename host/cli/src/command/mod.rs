@@ -6,6 +6,7 @@ mod configuration;
 mod consent;
 mod demo;
 mod doctor;
+mod guide;
 mod history;
 mod page;
 mod plugins;
@@ -23,7 +24,10 @@ use crate::arguments::{Arguments, AuditCommand, Command};
 pub async fn run(arguments: Arguments) -> anyhow::Result<u8> {
     let config = arguments.config;
     match arguments.command {
-        Command::Init { file } => configuration::init(&file.unwrap_or(config)),
+        Command::Init { file, guide: false, .. } => configuration::init(&file.unwrap_or(config)),
+        Command::Init { file, guide: true, plugins, postgres, redis, root } => {
+            guide::guide(&file.unwrap_or(config), plugins, &postgres, &redis, &root)
+        }
         Command::Install { path, accept, replace } => plugins::install(&config, &path, accept, replace),
         Command::List { format } => plugins::list(&config, format),
         Command::Show { plugin } => plugins::show(&config, &plugin),
