@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, Duration, TaskError, Timestamp};
+use crate::{Context, Duration, Finding, Severity, TaskError, Timestamp};
 
 /// Counters as they stood at a time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -97,6 +97,13 @@ impl Counters {
         context.state().set(key, self).await?;
         Ok(difference)
     }
+}
+
+/// What a task that works on differences says where there is nothing yet to compare with: unknown, never ok.
+pub fn baseline_taken(subject: &str, why: &str) -> Finding {
+    Finding::new(Severity::Unknown, "baseline-taken", subject, format!("baseline taken: {why}")).remedy(
+        "the next `hostler run` of this task judges what happened since; `check` and `plan` keep no baseline unless --keep-state is given",
+    )
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ mod value;
 mod words;
 
 pub use context::{Context, Lock, Mode, RunInfo, State, Step, StopReason};
-pub use counter::{Counters, Difference, Growth};
+pub use counter::{Counters, Difference, Growth, baseline_taken};
 pub use error::{Cause, During, TaskError};
 pub use futures::{future::join_all, join};
 pub use identifier::{quote_identifier, quote_literal, quote_qualified};

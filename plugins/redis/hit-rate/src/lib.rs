@@ -1,7 +1,7 @@
 //! The share of lookups that found their key, since the last run. Since the server's start it would hardly move any more.
 
 use hostler_sdk::prelude::*;
-use hostler_sdk::{Counters, Difference, Growth, Info};
+use hostler_sdk::{Counters, Difference, Growth, Info, baseline_taken};
 
 hostler_sdk::plugin!(Settings, run);
 
@@ -57,10 +57,9 @@ fn assess(info: &Info, difference: &Difference, settings: &Settings) -> Result<S
         Metric::gauge("redis_keys_expiring", database.expires as f64).label("database", &label).report();
     }
     let baseline = |why: &str| {
-        let summary = format!("baseline taken: {why}");
-        finding!(Severity::Unknown, "baseline-taken", "server", "{summary}")
-            .remedy("the next `hostler run` of this task judges what happened since; `check` and `plan` keep no baseline unless --keep-state is given")
-            .report();
+        let finding = baseline_taken("server", why);
+        let summary = finding.summary.clone();
+        finding.report();
         Ok(summary)
     };
     match difference {

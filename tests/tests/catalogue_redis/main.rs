@@ -1,0 +1,5 @@
+//! The catalogue's plugins on real Redis servers, and on the PostgreSQL that a cache is filled from.
+
+mod evictions;
+mod memory_purge;
+mod warm;
