@@ -79,10 +79,11 @@ impl Counters {
         let mut values = BTreeMap::new();
         for (name, value) in &self.values {
             let Some(before) = earlier.values.get(name) else { continue };
-            if value < before {
+            // JSON brings a fraction back to its last digit but one: that is no fall.
+            if *value < before - before.abs() * 1e-12 {
                 return Difference::Restarted(format!("`{name}` fell from {before} to {value}: it was reset"));
             }
-            values.insert(name.clone(), value - before);
+            values.insert(name.clone(), (value - before).max(0.0));
         }
         Difference::Growth(Growth { elapsed: earlier.at.until(self.at), values })
     }
@@ -126,6 +127,14 @@ mod tests {
         };
         assert_eq!((growth.of("hits"), growth.per_second("hits")), (30.0, 0.5));
         assert!(growth.of("other").is_nan());
+    }
+
+    #[test]
+    fn a_fraction_that_was_kept_as_json_is_no_reset() {
+        let value = 400.964_567_f64;
+        let earlier = counters("a", 0, f64::from_bits(value.to_bits() + 1));
+        let Difference::Growth(growth) = counters("a", 60, value).since(Some(&earlier)) else { panic!("no reset") };
+        assert_eq!(growth.of("hits"), 0.0);
     }
 
     #[test]

@@ -1,0 +1,23 @@
+//! The catalogue's plugins on real PostgreSQL servers.
+
+mod slow_queries;
+mod statistics;
+
+use hostler_tests::{Hostler, Postgres};
+
+/// A host whose task runs a plugin on a server's database `postgres`, as a role that the test made.
+fn host(server: &Postgres, plugin: &str, role: &str, settings: &str) -> Hostler {
+    let host = Hostler::new(&format!(
+        "[postgres.main]\ndsn = {:?}\n[tasks.task]\nplugin = {plugin:?}\nbind.database = \"postgres.main\"\nsettings = {{ {settings} }}\n",
+        server.dsn(role, "postgres")
+    ));
+    host.install(&[plugin]);
+    host
+}
+
+/// Runs the task, which has to end with this code, and returns its findings.
+fn found(host: &Hostler, code: i32) -> Vec<String> {
+    let run = host.run(&["run", "task", "--format", "json"]);
+    assert_eq!(run.code, code, "{run:?}");
+    run.findings("task")
+}
