@@ -125,7 +125,15 @@ impl Content {
 /// # Errors
 /// Where it cannot be read.
 pub async fn open(path: &str, compression: Compression) -> Result<Content, TaskError> {
-    let content = wit::read(path.into(), 0, compression).await?;
+    open_at(path, 0, compression).await
+}
+
+/// As [`open`], from a place in what is stored.
+///
+/// # Errors
+/// Where it cannot be read.
+pub async fn open_at(path: &str, offset: u64, compression: Compression) -> Result<Content, TaskError> {
+    let content = wit::read(path.into(), offset, compression).await?;
     Ok(Content { metadata: content.metadata, bytes: content.bytes, completed: Some(content.completed) })
 }
 
