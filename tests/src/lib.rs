@@ -5,6 +5,7 @@
 mod component;
 mod core_module;
 mod hostler;
+mod nginx;
 mod postgres;
 mod process;
 mod redis_server;
@@ -13,6 +14,7 @@ mod stand_in;
 pub use component::{made, manifest};
 pub use core_module::{core_module, with_instances};
 pub use hostler::{Hostler, Output, binary, cache, component};
+pub use nginx::Nginx;
 pub use postgres::Postgres;
 pub use process::{Running, Signal, processes_with};
 pub use redis_server::RedisServer;
