@@ -66,25 +66,34 @@ impl Counted {
         self.bytes += request.bytes;
         self.classes[usize::from(request.status / 100).min(9)] += 1;
         let suspicion = suspicion(&request.target);
-        let client = self.clients.entry(&request.client, |client| client.requests + client.suspicious * 100);
-        client.requests += 1;
-        client.errors += u64::from(request.status >= 400);
-        client.suspicious += u64::from(suspicion != Suspicion::None);
+        self.clients.count(
+            &request.client,
+            |client| client.requests + client.suspicious * 100,
+            |client| {
+                client.requests += 1;
+                client.errors += u64::from(request.status >= 400);
+                client.suspicious += u64::from(suspicion != Suspicion::None);
+            },
+        );
         if suspicion == Suspicion::Leaves {
             self.tried += 1;
             if (200..300).contains(&request.status) && self.left.len() < LEFT {
                 self.left.push((shown(&request.client), shown(request.path())));
             }
         }
-        let path = self.paths.entry(request.path(), |path| path.requests);
-        path.requests += 1;
-        path.failed += u64::from(request.status >= 500);
-        path.bytes += request.bytes;
-        if let Some(seconds) = request.seconds {
-            self.timed += 1;
-            path.seconds += seconds;
-            path.slowest = path.slowest.max(seconds);
-        }
+        self.timed += u64::from(request.seconds.is_some());
+        self.paths.count(
+            request.path(),
+            |path| path.requests,
+            |path| {
+                path.requests += 1;
+                path.failed += u64::from(request.status >= 500);
+                path.bytes += request.bytes;
+                let seconds = request.seconds.unwrap_or_default();
+                path.seconds += seconds;
+                path.slowest = path.slowest.max(seconds);
+            },
+        );
     }
 }
 

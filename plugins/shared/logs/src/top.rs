@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 /// Counts by key.
 #[derive(Debug)]
 pub struct Top<C> {
-    counts: HashMap<Box<[u8]>, C>,
+    counts: HashMap<Box<[u8]>, C, RandomState>,
     kept: usize,
     /// Whether a key was dropped: then figures are lower bounds.
     pub dropped: bool,
@@ -18,18 +20,18 @@ impl<C: Default> Top<C> {
     /// Keeps so many keys at least.
     #[must_use]
     pub fn new(kept: usize) -> Self {
-        Self { counts: HashMap::new(), kept, dropped: false }
+        Self { counts: HashMap::with_capacity_and_hasher(kept * 2, RandomState::default()), kept, dropped: false }
     }
 
-    /// What is counted for a key; `weight` says what to keep where there are too many.
-    pub fn entry(&mut self, key: &[u8], weight: impl Fn(&C) -> u64) -> &mut C {
-        if !self.counts.contains_key(key) {
-            if self.counts.len() >= self.kept * 2 {
-                self.prune(weight);
-            }
-            self.counts.insert(key.into(), C::default());
+    /// Counts something of a key; `weight` says what to keep where there are too many.
+    pub fn count(&mut self, key: &[u8], weight: impl Fn(&C) -> u64, add: impl FnOnce(&mut C)) {
+        if let Some(counted) = self.counts.get_mut(key) {
+            return add(counted);
         }
-        self.counts.get_mut(key).unwrap_or_else(|| unreachable!("it was put there"))
+        if self.counts.len() >= self.kept * 2 {
+            self.prune(weight);
+        }
+        add(self.counts.entry(key.into()).or_default());
     }
 
     fn prune(&mut self, weight: impl Fn(&C) -> u64) {
@@ -62,9 +64,9 @@ mod tests {
     fn what_comes_often_is_kept_among_very_many() {
         let mut top = Top::<u64>::new(100);
         for number in 0..100_000_u32 {
-            *top.entry(&number.to_le_bytes(), |count| *count) += 1;
+            top.count(&number.to_le_bytes(), |count| *count, |count| *count += 1);
             if number % 10 == 0 {
-                *top.entry(b"often", |count| *count) += 1;
+                top.count(b"often", |count| *count, |count| *count += 1);
             }
         }
         let heaviest = top.heaviest(|count| *count);
