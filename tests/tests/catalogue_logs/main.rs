@@ -1,6 +1,7 @@
 //! The catalogue's plugins that read logs: those that a real nginx, PostgreSQL and Redis wrote.
 
 mod access_logs;
+mod error_logs;
 mod rate_limits;
 
 use std::path::Path;
