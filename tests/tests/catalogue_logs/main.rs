@@ -2,6 +2,7 @@
 
 mod access_logs;
 mod error_logs;
+mod failed_logins;
 mod rate_limits;
 
 use std::path::Path;

@@ -1,0 +1,178 @@
+//! One attempt to log in, from a line.
+
+use hostler_sdk::Timestamp;
+use serde::{Deserialize, Serialize};
+use shared_logs::{month, seconds_of};
+
+/// An attempt.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Attempt {
+    /// Seconds since the Unix epoch; in a log that says no zone, in the log's own.
+    pub at: i64,
+    pub service: String,
+    /// Empty where the log does not say it.
+    pub address: String,
+    pub user: String,
+    pub success: bool,
+}
+
+/// PostgreSQL's jsonlog.
+#[derive(Deserialize)]
+struct Json {
+    timestamp: String,
+    #[serde(default)]
+    state_code: String,
+    #[serde(default)]
+    remote_host: String,
+    #[serde(default)]
+    user: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// An attempt, where a line of a log file tells of one. `now` gives the year that auth.log leaves out.
+pub(crate) fn of_line(line: &[u8], now: Timestamp) -> Option<Attempt> {
+    if line.first() == Some(&b'{') {
+        let json: Json = serde_json::from_slice(line).ok()?;
+        let success = json.message.starts_with("connection authorized");
+        let refused = ["28P01", "28000"].contains(&json.state_code.as_str());
+        return (success || refused).then(|| Attempt {
+            at: date_time(&json.timestamp).unwrap_or_default(),
+            service: "postgresql".into(),
+            address: json.remote_host,
+            user: json.user,
+            success,
+        });
+    }
+    let text = String::from_utf8_lossy(line);
+    if let Some((before, message)) = text.split_once("FATAL:  ") {
+        let refused = message.contains("authentication failed for user") || message.starts_with("no pg_hba.conf entry");
+        // Who asked stands where log_line_prefix has `%h` and nowhere else, except for what pg_hba.conf refuses.
+        let address = message.split_once("for host \"").and_then(|(_, rest)| rest.split('"').next());
+        let address =
+            address.or_else(|| before.split(|letter: char| " []=(),".contains(letter)).find(|word| is_address(word)));
+        return refused.then(|| Attempt {
+            at: date_time(&text).unwrap_or_default(),
+            service: "postgresql".into(),
+            address: address.unwrap_or_default().into(),
+            user: message.split_once("user \"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default().into(),
+            success: false,
+        });
+    }
+    // auth.log: time, host, `program[pid]:`, message.
+    let (head, message) = text.split_once(": ")?;
+    let program = head.rsplit(' ').next()?.split('[').next()?;
+    of_message(program, message).map(|attempt| Attempt { at: time(head, now).unwrap_or_default(), ..attempt })
+}
+
+/// An attempt, where a program's message tells of one.
+pub(crate) fn of_message(program: &str, message: &str) -> Option<Attempt> {
+    let attempt = |address: &str, user: &str, success| {
+        let service = if program.starts_with("sshd") { "ssh" } else { program };
+        Some(Attempt { at: 0, service: service.into(), address: address.into(), user: user.into(), success })
+    };
+    let after = |words: &str| message.split_once(words).map(|(_, rest)| rest.split(' ').next().unwrap_or_default());
+    if program.starts_with("sshd") {
+        let from = after(" from ").unwrap_or_default();
+        if message.starts_with("Failed ") && !message.starts_with("Failed none") {
+            // What was typed as the name of nobody is not shown to anybody.
+            let known = if message.contains("invalid user ") { "" } else { after(" for ").unwrap_or_default() };
+            return attempt(from, known, false);
+        }
+        if message.starts_with("Accepted ") {
+            return attempt(from, after(" for ").unwrap_or_default(), true);
+        }
+        return None;
+    }
+    if message.contains("authentication failure") && ["su", "sudo", "login"].contains(&program) {
+        return attempt(after("rhost=").unwrap_or_default(), after(" user=").unwrap_or_default(), false);
+    }
+    None
+}
+
+fn is_address(word: &str) -> bool {
+    let word = word.split('(').next().unwrap_or_default();
+    word.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// `2025-01-21T20:34:00.123+00:00`, `2025-01-21 20:34:00.123 UTC`.
+fn date_time(text: &str) -> Option<i64> {
+    let part = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
+    let shape = text.get(4..5)? == "-" && text.get(7..8)? == "-" && text.get(13..14)? == ":";
+    let date = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
+    shape.then_some(seconds_of(date, (part(11, 13)?, part(14, 16)?, part(17, 19)?)))
+}
+
+/// As above, or `Jan 21 20:34:00`, which lacks the year.
+fn time(head: &str, now: Timestamp) -> Option<i64> {
+    if let Some(at) = date_time(head) {
+        return Some(at);
+    }
+    let words: Vec<&str> = head.split_whitespace().take(3).collect();
+    let [name, day, clock] = words.as_slice() else { return None };
+    let mut parts = clock.split(':').filter_map(|part| part.parse::<i64>().ok());
+    let clock = (parts.next()?, parts.next()?, parts.next()?);
+    let year: i64 = now.to_string().get(..4)?.parse().ok()?;
+    let at = |year| Some(seconds_of((year, month(name.as_bytes())?, day.parse().ok()?), clock));
+    let this = at(year)?;
+    // A day of the clock's zone at most: what is later than that was last year's.
+    let tomorrow = i64::try_from(now.0 / 1000).ok()? + 86_400;
+    if this > tomorrow { at(year - 1) } else { Some(this) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_told_from_what_is_none() {
+        let now = Timestamp::from_seconds(1_737_500_000);
+        let told = |line: &str| {
+            of_line(line.as_bytes(), now).map(|one| (one.at, one.service, one.address, one.user, one.success))
+        };
+        let at = 1_737_491_640;
+        let one = |service: &str, address: &str, user: &str, success| {
+            Some((at, service.to_owned(), address.to_owned(), user.to_owned(), success))
+        };
+        for (line, expected) in [
+            (
+                "Jan 21 20:34:00 db sshd[9]: Failed password for root from 10.0.0.1 port 5 ssh2",
+                one("ssh", "10.0.0.1", "root", false),
+            ),
+            (
+                "2025-01-21T20:34:00.5+00:00 db sshd[9]: Failed password for invalid user hunter2 from 2001:db8::1 port 5 ssh2",
+                one("ssh", "2001:db8::1", "", false),
+            ),
+            (
+                "Jan 21 20:34:00 db sshd-session[9]: Accepted publickey for bob from 10.0.0.1 port 5 ssh2: ED25519 x",
+                one("ssh", "10.0.0.1", "bob", true),
+            ),
+            (
+                "Jan 21 20:34:00 db su[9]: pam_unix(su:auth): authentication failure; logname= uid=1 euid=0 tty=x ruser=a rhost=  user=root",
+                one("su", "", "root", false),
+            ),
+            ("Jan 21 20:34:00 db sshd[9]: Invalid user admin from 10.0.0.1 port 5", None),
+            ("Jan 21 20:34:00 db sshd[9]: Connection closed by 10.0.0.1", None),
+            ("Jan 21 20:34:00 db cron[9]: authentication failure", None),
+            (
+                r#"{"timestamp":"2025-01-21 20:34:00.1 UTC","user":"app","remote_host":"10.0.0.2","state_code":"28P01","message":"password authentication failed"}"#,
+                one("postgresql", "10.0.0.2", "app", false),
+            ),
+            (r#"{"timestamp":"2025-01-21 20:34:00.1 UTC","state_code":"42P01","message":"no"}"#, None),
+            (
+                "2025-01-21 20:34:00.1 UTC [9] app@shop 10.0.0.3 FATAL:  password authentication failed for user \"app\"",
+                one("postgresql", "10.0.0.3", "app", false),
+            ),
+            (
+                "2025-01-21 20:34:00.1 UTC [9] FATAL:  no pg_hba.conf entry for host \"10.0.0.4\", user \"x\", database \"y\", no encryption",
+                one("postgresql", "10.0.0.4", "x", false),
+            ),
+            ("2025-01-21 20:34:00.1 UTC [9] FATAL:  the database system is starting up", None),
+            ("", None),
+        ] {
+            assert_eq!(told(line), expected, "{line}");
+        }
+        let last_year = of_line(b"Dec 31 23:59:59 db sshd[9]: Failed password for root from 10.0.0.1 port 5 ssh2", now);
+        assert_eq!(last_year.map(|one| one.at), Some(1_735_689_599));
+    }
+}
