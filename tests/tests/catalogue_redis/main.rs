@@ -2,4 +2,5 @@
 
 mod evictions;
 mod memory_purge;
+mod snapshot;
 mod warm;
