@@ -1,0 +1,3 @@
+//! The catalogue's plugins that look after files and the machine.
+
+mod temp_files;
