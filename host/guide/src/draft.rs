@@ -104,6 +104,10 @@ impl Draft {
                 Err(reason) => stanza.lacks.push(format!("{name}: {reason}")),
             }
         }
+        // Where each of its requests is optional, one of them has to be there all the same.
+        if stanza.bindings.is_empty() && stanza.lacks.is_empty() {
+            stanza.lacks = stanza.unbound.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+        }
         let given = |name: &String| answer.settings.contains_key(name);
         let missing = manifest.settings.iter().filter(|(name, setting)| setting.required && !given(name));
         stanza.asks.extend(missing.map(|(name, setting)| (name.clone(), setting.summary.trim().to_owned())));
