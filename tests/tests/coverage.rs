@@ -58,7 +58,8 @@ fn tests() -> Vec<(String, String)> {
 }
 
 fn children(path: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(path).expect("a directory").map(|entry| entry.expect("it is read").path()).collect();
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(path).expect("a directory").map(|entry| entry.expect("it is read").path()).collect();
     found.sort();
     found
 }
@@ -98,11 +99,20 @@ fn generated() -> String {
         let by = answers.get(name.as_str()).map_or("**none yet**".to_owned(), |plugins| plugins.join(", "));
         let _ = writeln!(text, "| {line} | {name} | {list} | {by} |");
     }
-    text.push_str("\n## The plugins\n\n| plugin | what it does | changes | tests on real input |\n| --- | --- | --- | --- |\n");
+    text.push_str(
+        "\n## The plugins\n\n| plugin | what it does | changes | tests on real input |\n| --- | --- | --- | --- |\n",
+    );
     for Plugin { manifest, tests, .. } in &plugins {
         let changes = if manifest.plugin.mode == Mode::Apply { "yes" } else { "no" };
-        let tests: Vec<String> = tests.iter().map(|test| format!("[{0}](../{test})", test.rsplit('/').next().unwrap_or(test))).collect();
-        let _ = writeln!(text, "| {} | {} | {changes} | {} |", manifest.plugin.name, manifest.plugin.summary, tests.join(", "));
+        let tests: Vec<String> =
+            tests.iter().map(|test| format!("[{0}](../{test})", test.rsplit('/').next().unwrap_or(test))).collect();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {changes} | {} |",
+            manifest.plugin.name,
+            manifest.plugin.summary,
+            tests.join(", ")
+        );
     }
     text
 }
@@ -115,7 +125,10 @@ fn the_page_is_what_the_manifests_and_the_tests_say() {
         fs::write(&path, &generated).expect("it is written");
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == generated, "plugins/README.md is not what the manifests say: HOSTLER_WRITE=1 cargo nextest run -p hostler-tests --test coverage");
+    assert!(
+        written == generated,
+        "plugins/README.md is not what the manifests say: HOSTLER_WRITE=1 cargo nextest run -p hostler-tests --test coverage"
+    );
 }
 
 #[test]
@@ -129,7 +142,8 @@ fn no_plugin_is_without_an_item_of_the_guide_tests_on_real_input_and_tests_of_it
         }
         assert!(!tests.is_empty(), "{} has no end-to-end test", plugin.name);
         let sources = children(&directory.join("src"));
-        let tested = sources.iter().filter_map(|path| fs::read_to_string(path).ok()).any(|text| text.contains("#[test]"));
+        let tested =
+            sources.iter().filter_map(|path| fs::read_to_string(path).ok()).any(|text| text.contains("#[test]"));
         assert!(tested, "{} has no tests of its own", plugin.name);
     }
 }
