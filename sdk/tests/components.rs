@@ -13,10 +13,21 @@ use hostler_manifest::{Manifest, SettingKind, extract, imports};
 /// Every plugin is compiled on every machine that it is installed on, so it is to stay below this.
 const LARGEST: usize = 300_000;
 
-/// Those that do not yet, and what they may have: each asynchronous call costs about 2.5 KB of generated code, and
-/// x509-parser cannot be taken in parts. None is to grow, and none is to be added without a reason.
-const LARGER: [(&str, usize); 3] =
-    [("postgres-index-health", 310_000), ("postgres-vacuum", 305_000), ("security-certificates", 440_000)];
+/// Those that do not yet, and what they may have: each asynchronous call costs about 2.5 KB of generated code,
+/// x509-parser cannot be taken in parts, what reads JSON brings serde_json's reader, and what reads lines by the million
+/// is built for speed. None is to grow, and none is to be added without a reason.
+const LARGER: [(&str, usize); 10] = [
+    ("backup-freshness", 340_000),
+    ("postgres-index-health", 310_000),
+    ("postgres-vacuum", 305_000),
+    ("redis-consistency", 315_000),
+    ("redis-snapshot", 340_000),
+    ("security-access-logs", 480_000),
+    ("security-certificates", 440_000),
+    ("security-failed-logins", 445_000),
+    ("security-rate-limits", 380_000),
+    ("system-error-logs", 360_000),
+];
 
 /// Interfaces that every plugin may import.
 const BASE: [&str; 7] = ["types", "run-context", "plan", "report", "log", "settings", "state"];
@@ -62,7 +73,7 @@ fn build(packages: &[String]) -> PathBuf {
 #[test]
 fn each_component_has_its_manifest_and_imports_what_it_requests() {
     let plugins = plugins();
-    assert!(plugins.len() >= 12, "{plugins:?}");
+    assert!(plugins.len() >= 29, "{plugins:?}");
     let packages: Vec<String> = plugins.iter().map(|plugin| package(plugin)).collect();
     let built = build(&packages);
     let mut large = vec![];
