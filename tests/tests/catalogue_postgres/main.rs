@@ -1,5 +1,7 @@
 //! The catalogue's plugins on real PostgreSQL servers.
 
+mod extensions;
+mod index_usage;
 mod slow_queries;
 mod statistics;
 
