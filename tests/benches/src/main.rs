@@ -7,6 +7,7 @@ mod archive;
 mod connections;
 mod empty;
 mod keys;
+mod logs;
 mod measure;
 mod memory;
 mod peers;
@@ -21,7 +22,7 @@ use table::Line;
 
 type Comparison = fn() -> anyhow::Result<Vec<Line>>;
 
-const COMPARISONS: [(&str, Comparison); 9] = [
+const COMPARISONS: [(&str, Comparison); 10] = [
     ("rows", rows::compare),
     ("connections", connections::compare),
     ("warm", warm::compare),
@@ -29,6 +30,7 @@ const COMPARISONS: [(&str, Comparison); 9] = [
     ("procedure", procedure::compare),
     ("keys", keys::compare),
     ("archive", archive::compare),
+    ("logs", logs::compare),
     ("memory", memory::compare),
     ("walls", walls::compare),
 ];
