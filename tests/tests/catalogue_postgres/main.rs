@@ -2,6 +2,7 @@
 
 mod extensions;
 mod index_usage;
+mod reindex;
 mod slow_queries;
 mod statistics;
 
@@ -9,8 +10,13 @@ use hostler_tests::{Hostler, Postgres};
 
 /// A host whose task runs a plugin on a server's database `postgres`, as a role that the test made.
 fn host(server: &Postgres, plugin: &str, role: &str, settings: &str) -> Hostler {
+    let machine = if plugin == "postgres-reindex" || plugin == "postgres-compact" || plugin == "postgres-tuning" {
+        "bind.machine = \"machine\"\n"
+    } else {
+        ""
+    };
     let host = Hostler::new(&format!(
-        "[postgres.main]\ndsn = {:?}\n[tasks.task]\nplugin = {plugin:?}\nbind.database = \"postgres.main\"\nsettings = {{ {settings} }}\n",
+        "[postgres.main]\ndsn = {:?}\n[tasks.task]\nplugin = {plugin:?}\nbind.database = \"postgres.main\"\n{machine}settings = {{ {settings} }}\n",
         server.dsn(role, "postgres")
     ));
     host.install(&[plugin]);

@@ -2,14 +2,14 @@
 //! of another version, sequences at their end).
 
 mod catalogue;
-mod size;
 mod thorough;
 
 use hostler_sdk::postgres::needs_monitor;
 use hostler_sdk::prelude::*;
 
 use catalogue::{COLLATIONS, INVALID, SEQUENCES};
-use thorough::{EXTENSIONS, Extensions, INDEXES, Index, Thorough, Verified};
+use shared_relations::index::{Bloat, Extensions, Index};
+use thorough::{Thorough, Verified};
 
 hostler_sdk::plugin!(Settings, run);
 
@@ -28,6 +28,12 @@ struct Settings {
     time: Duration,
 }
 
+impl Settings {
+    fn bloat(&self) -> Bloat {
+        Bloat { factor: self.bloat_factor, least: self.bloat_least }
+    }
+}
+
 async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
     let database = context.postgres("database").await?;
     let server = database.query(SERVER, &[]).await?.one().await?;
@@ -40,11 +46,8 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     let unseen = catalogue::report_sequences(&database.query(SEQUENCES, &[]).await?.rows().await?, &settings)?;
     catalogue::report_unseen(&unseen, server.get("role")?);
 
-    let extensions = Extensions::read(&database.query(EXTENSIONS, &[]).await?.rows().await?)?;
-    let mut indexes = Vec::new();
-    for row in database.query(INDEXES, &[]).await?.rows().await? {
-        indexes.push(Index::read(&row, server.get("block_size")?)?);
-    }
+    let extensions = Extensions::look(&database).await?;
+    let indexes = Index::all(&database, server.get("block_size")?).await?;
     let thorough = Thorough {
         context: &context,
         database: &database,

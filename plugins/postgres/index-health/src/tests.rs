@@ -44,7 +44,7 @@ fn an_invalid_index_is_critical_unless_it_is_being_built() {
 
 #[test]
 fn bloat_needs_both_the_factor_and_the_bytes() {
-    let suspect = |bytes: f64, ideal| index(1, bytes, ideal).is_suspect(&defaults());
+    let suspect = |bytes: f64, ideal| index(1, bytes, ideal).is_suspect(&defaults().bloat());
     assert!(!suspect(19e6, Some(9.6e6)), "less than twice");
     assert!(!suspect(10e6, Some(1e6)), "9 MB wasted");
     assert!(suspect(20e6, Some(10e6)));
@@ -146,8 +146,8 @@ fn the_statements_are_covered_by_the_request() {
         INVALID,
         COLLATIONS,
         SEQUENCES,
-        EXTENSIONS,
-        INDEXES,
+        shared_relations::index::EXTENSIONS,
+        shared_relations::index::INDEXES,
         "SELECT 1 AS checked FROM \"public\".bt_index_check(16385::regclass, true)",
         "SELECT leaf_pages::float8 AS leaf_pages FROM \"public\".pgstatindex(16385::regclass)",
     ] {

@@ -9,98 +9,8 @@ use hostler_sdk::postgres::{Database, Options};
 use hostler_sdk::prelude::*;
 use hostler_sdk::{listed, quote_identifier, quote_qualified};
 
-use crate::{Settings, size};
-
-pub const EXTENSIONS: &str = "
-    SELECT e.extname::text AS name, n.nspname::text AS schema
-    FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-    WHERE e.extname IN ('pgstattuple', 'amcheck')";
-
-/// The width is null where a key column's is not fixed, or is an expression's.
-pub const INDEXES: &str = "
-    SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name, c.reltuples::float8 AS entries,
-        c.relpages::int8 AS pages,
-        CASE WHEN i.indexprs IS NULL AND k.fixed THEN k.width END AS width
-    FROM pg_index i
-    JOIN pg_class c ON c.oid = i.indexrelid
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    JOIN pg_am m ON m.oid = c.relam AND m.amname = 'btree'
-    JOIN (SELECT attrelid, every(attlen > 0) AS fixed, sum(attlen)::int8 AS width FROM pg_attribute
-        WHERE attnum > 0 GROUP BY attrelid) k ON k.attrelid = c.oid
-    WHERE i.indisvalid AND i.indisready AND c.relkind = 'i' AND c.relpersistence = 'p'
-        AND n.nspname NOT LIKE 'pg\\_%'
-    ORDER BY c.relpages DESC";
-
-/// Where the extensions are, if they are.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Extensions {
-    pgstattuple: Option<String>,
-    amcheck: Option<String>,
-}
-
-impl Extensions {
-    pub fn read(rows: &Rows) -> Result<Self, TaskError> {
-        let mut extensions = Self::default();
-        for row in rows.iter() {
-            let schema = Some(row.get("schema")?);
-            match row.get("name")? {
-                "pgstattuple" => extensions.pgstattuple = schema,
-                _ => extensions.amcheck = schema,
-            }
-        }
-        Ok(extensions)
-    }
-}
-
-/// A B-tree.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Index {
-    pub oid: i64,
-    pub schema: String,
-    pub name: String,
-    pub bytes: f64,
-    pub block_size: u64,
-    /// What it would have if it were built now, where that is known.
-    pub ideal: Option<f64>,
-}
-
-impl Index {
-    pub fn read(row: &Row, block_size: u64) -> Result<Self, TaskError> {
-        let entries: f64 = row.get("entries")?;
-        let width: Option<u64> = row.get("width")?;
-        // Before the first VACUUM or ANALYZE the server does not know how many there are.
-        let ideal = width.filter(|_| entries >= 0.0).map(|width| size::ideal(entries, width, block_size));
-        let bytes = row.get::<f64>("pages")? * block_size as f64;
-        Ok(Self { oid: row.get("oid")?, schema: row.get("schema")?, name: row.get("name")?, bytes, block_size, ideal })
-    }
-
-    pub fn full_name(&self) -> String {
-        format!("{}.{}", self.schema, self.name)
-    }
-
-    /// Whether it wastes too much against a size.
-    pub fn wastes(&self, ideal: f64, settings: &Settings) -> bool {
-        self.bytes >= ideal * settings.bloat_factor && self.bytes - ideal >= settings.bloat_least.as_f64()
-    }
-
-    /// Whether it has to be measured: it may waste too much, as far as is known without reading it.
-    pub fn is_suspect(&self, settings: &Settings) -> bool {
-        self.wastes(self.ideal.unwrap_or_default(), settings)
-    }
-
-    pub fn report_bloat(&self, ideal: f64, how: &str, settings: &Settings) {
-        let (bytes, wasted) = (ByteSize::from_f64(self.bytes), ByteSize::from_f64(self.bytes - ideal));
-        let (factor, least) = (settings.bloat_factor, settings.bloat_least);
-        finding!(
-            Severity::Warning,
-            "index-bloated",
-            self.full_name(),
-            "{wasted} of its {bytes} wasted, warning from {factor} × the ideal size and {least} on ({how})"
-        )
-        .remedy(format!("REINDEX INDEX CONCURRENTLY {};", quote_qualified(&self.schema, &self.name)))
-        .report();
-    }
-}
+use crate::Settings;
+use shared_relations::index::{Extensions, Index};
 
 /// When each index was looked at, by its number.
 type Turns = BTreeMap<i64, Timestamp>;
@@ -134,7 +44,7 @@ impl Thorough<'_> {
     /// Measures the suspects, and returns how many are bloated.
     pub async fn measure(&self) -> Result<usize, TaskError> {
         let Self { context, database, extensions, indexes, settings, role } = *self;
-        let suspects: Vec<&Index> = indexes.iter().filter(|index| index.is_suspect(settings)).collect();
+        let suspects: Vec<&Index> = indexes.iter().filter(|index| index.is_suspect(&settings.bloat())).collect();
         let Some(schema) = &extensions.pgstattuple else {
             return Ok(report_estimates(&suspects, settings));
         };
@@ -145,23 +55,10 @@ impl Thorough<'_> {
                 report_not_measured(&suspects[place..]);
                 break;
             }
-            let sql = format!(
-                "SELECT leaf_pages::float8 AS leaf_pages, internal_pages::float8 AS internal_pages,
-                CASE WHEN leaf_pages > 0 THEN avg_leaf_density ELSE 0 END::float8 AS density
-             FROM {}.pgstatindex({}::regclass)",
-                quote_identifier(schema),
-                index.oid
-            );
-            match query(database, &sql, settings).await {
-                Ok(row) => {
-                    let ideal = size::rebuilt(
-                        row.get("leaf_pages")?,
-                        row.get("internal_pages")?,
-                        row.get("density")?,
-                        index.block_size,
-                    );
-                    if index.wastes(ideal, settings) {
-                        index.report_bloat(ideal, "measured by pgstatindex", settings);
+            match index.measure(database, schema, settings.time).await {
+                Ok(ideal) => {
+                    if index.wastes(ideal, &settings.bloat()) {
+                        report_bloat(index, ideal, "measured by pgstatindex", settings);
                         bloated += 1;
                     }
                 }
@@ -240,6 +137,19 @@ impl Thorough<'_> {
     }
 }
 
+fn report_bloat(index: &Index, ideal: f64, how: &str, settings: &Settings) {
+    let (bytes, wasted) = (ByteSize::from_f64(index.bytes), ByteSize::from_f64(index.bytes - ideal));
+    let (factor, least) = (settings.bloat_factor, settings.bloat_least);
+    finding!(
+        Severity::Warning,
+        "index-bloated",
+        index.full_name(),
+        "{wasted} of its {bytes} wasted, warning from {factor} × the ideal size and {least} on ({how})"
+    )
+    .remedy(format!("REINDEX INDEX CONCURRENTLY {};", quote_qualified(&index.schema, &index.name)))
+    .report();
+}
+
 /// Without pgstattuple an estimate has to do, and where there is none it is unknown.
 pub fn report_estimates(suspects: &[&Index], settings: &Settings) -> usize {
     let mut bloated = 0;
@@ -247,7 +157,7 @@ pub fn report_estimates(suspects: &[&Index], settings: &Settings) -> usize {
     for index in suspects {
         match index.ideal {
             Some(ideal) => {
-                index.report_bloat(ideal, "estimated from the width of its keys", settings);
+                report_bloat(index, ideal, "estimated from the width of its keys", settings);
                 bloated += 1;
             }
             None => unknown.push(index.full_name()),

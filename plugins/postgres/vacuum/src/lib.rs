@@ -4,7 +4,7 @@
 //! The ages of databases and tables are judged last, and read again where something was changed: a verdict is about what
 //! the run left.
 
-mod conditions;
+mod ages;
 mod need;
 mod outcome;
 
@@ -12,9 +12,10 @@ use hostler_sdk::postgres::{Database, Execution, Notice, Options, needs_monitor}
 use hostler_sdk::prelude::*;
 use hostler_sdk::progress;
 
-use conditions::{CONDITIONS, Conditions, DATABASES};
+use ages::DATABASES;
 use need::{Candidate, Server, Work};
 use outcome::{Done, Outcome};
+use shared_relations::conditions::{Conditions, Limits};
 
 hostler_sdk::plugin!(Settings, run);
 
@@ -91,6 +92,12 @@ fn tables(version: u32, oid: Option<i64>) -> String {
     TABLES.replace("{frozen}", frozen).replace("{maintain}", maintain) + &one
 }
 
+impl Settings {
+    fn limits(&self) -> Limits {
+        Limits { longest_transaction: self.longest_transaction, most_lag: self.most_lag }
+    }
+}
+
 async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
     let database = context.postgres("database").await?;
     let version = database.info().version;
@@ -104,7 +111,7 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     if !row.get::<bool>("sees_all")? {
         needs_monitor(row.get("role")?, database.name(), "what keeps dead rows from being removed").report();
     }
-    look(&database).await?.report(&settings);
+    Conditions::look(&database).await?.report(&settings.limits());
     let mut found = Found::read(&database).await?;
     let chosen = need::choose(&found.candidates, &server, &settings);
     need::report_not_permitted(&chosen, row.get("role")?, version);
@@ -161,7 +168,7 @@ impl Found {
     }
 
     fn report(&self, server: &Server, settings: &Settings) -> Result<(), TaskError> {
-        conditions::report_ages(&self.databases, settings)?;
+        ages::report_ages(&self.databases, settings)?;
         need::report_ages(&self.candidates, server, settings);
         Ok(())
     }
@@ -169,11 +176,11 @@ impl Found {
 
 /// One table in earnest: its conditions and its need are looked at again first.
 async fn apply(database: &Database, work: &Work, server: &Server, settings: &Settings) -> Result<Outcome, TaskError> {
-    let conditions = look(database).await?;
-    if let Some(reason) = conditions.forbid(settings) {
+    let (conditions, limits) = (Conditions::look(database).await?, settings.limits());
+    if let Some(reason) = conditions.forbid(&limits) {
         return Ok(Outcome::Stop(reason));
     }
-    if let (Some(holder), false) = (conditions.holder(settings), work.goes_on_when_held()) {
+    if let (Some(holder), false) = (conditions.holder(&limits), work.goes_on_when_held()) {
         return Ok(Outcome::Held(holder));
     }
     let Some(before) = read_again(database, work).await? else {
@@ -202,10 +209,6 @@ async fn execute(database: &Database, work: &Work, settings: &Settings) -> Resul
             None => Outcome::Applied { before: work.candidate.clone(), after: None },
         },
     })
-}
-
-async fn look(database: &Database) -> Result<Conditions, TaskError> {
-    Conditions::read(&database.query(CONDITIONS, &[]).await?.rows().await?)
 }
 
 async fn read_again(database: &Database, work: &Work) -> Result<Option<Candidate>, TaskError> {

@@ -96,7 +96,7 @@ fn an_age_is_a_warning_and_then_critical() {
     let worst = |age| record(|| need::report_ages(&[Candidate { age, ..healthy() }], &server(), &defaults())).worst();
     assert_eq!([worst(179e6), worst(180e6), worst(190e6)], [Severity::Ok, Severity::Warning, Severity::Critical]);
     let databases = |age| rows!(["name", "age", "multixact_age"]; ["shop", age, 0.0]);
-    let worst = |age| record(|| conditions::report_ages(&databases(age), &defaults())).worst();
+    let worst = |age| record(|| ages::report_ages(&databases(age), &defaults())).worst();
     assert_eq!([worst(1.3e9), worst(1.31e9), worst(1.41e9)], [Severity::Ok, Severity::Warning, Severity::Critical]);
 }
 
@@ -123,12 +123,12 @@ fn conditions(kind: &str, seconds: Option<f64>, xmin_age: i64, lag: Option<f64>)
 fn an_old_transaction_is_told_and_keeps_a_vacuum_but_not_a_freeze() {
     let settings = defaults();
     let young = conditions("session", Some(3600.0), 5, None);
-    assert_eq!((young.holder(&settings), young.forbid(&settings)), (None, None));
+    assert_eq!((young.holder(&settings.limits()), young.forbid(&settings.limits())), (None, None));
     let old = conditions("session", Some(3601.0), 5, None);
-    assert!(old.holder(&settings).is_some());
-    let recorded = record(|| old.report(&settings));
+    assert!(old.holder(&settings.limits()).is_some());
+    let recorded = record(|| old.report(&settings.limits()));
     assert_eq!(recorded.findings[0].remedy.as_deref(), Some("SELECT pg_terminate_backend(7);"));
-    assert!(conditions("slot", None, 10_000_001, None).holder(&settings).is_some());
+    assert!(conditions("slot", None, 10_000_001, None).holder(&settings.limits()).is_some());
     let work = |table: Candidate| need::of(&table, &server(), &settings).unwrap();
     assert!(!work(Candidate { dead: 9e9, ..healthy() }).goes_on_when_held());
     assert!(work(Candidate { age: 199e6, ..healthy() }).goes_on_when_held());
@@ -137,7 +137,7 @@ fn an_old_transaction_is_told_and_keeps_a_vacuum_but_not_a_freeze() {
 #[test]
 fn lag_stops_a_run() {
     let lagging = conditions("standby", None, 0, Some(2e9));
-    assert_eq!(lagging.forbid(&defaults()).as_deref(), Some("a standby is 1.9 GiB behind"));
+    assert_eq!(lagging.forbid(&defaults().limits()).as_deref(), Some("a standby is 1.9 GiB behind"));
 }
 
 #[test]
@@ -261,7 +261,9 @@ fn each_bad_setting_is_refused() {
 fn the_statements_are_covered_by_the_request() {
     use hostler_policy::sql::PostgresGrant;
     let none = PostgresGrant::default();
-    for sql in [SERVER, CONDITIONS, DATABASES, &tables(150_018, None), &tables(180_000, Some(7))] {
+    for sql in
+        [SERVER, shared_relations::conditions::CONDITIONS, DATABASES, &tables(150_018, None), &tables(180_000, Some(7))]
+    {
         none.query(sql).map(drop).unwrap();
     }
     let grant = PostgresGrant {

@@ -11,6 +11,7 @@ const PAGE_OVERHEAD: u64 = 24 + 16;
 const FILL: f64 = 0.9;
 
 /// The bytes of a B-tree with so many entries, each with keys of this width.
+#[must_use]
 pub fn ideal(entries: f64, key_width: u64, block_size: u64) -> f64 {
     let entry = OVERHEAD + key_width.div_ceil(8) * 8;
     let fits = (block_size.saturating_sub(PAGE_OVERHEAD) as f64 * FILL / entry as f64).max(1.0);
@@ -26,6 +27,7 @@ pub fn ideal(entries: f64, key_width: u64, block_size: u64) -> f64 {
 }
 
 /// The bytes of the same B-tree rebuilt, from what pgstatindex measured.
+#[must_use]
 pub fn rebuilt(leaf_pages: f64, internal_pages: f64, density: f64, block_size: u64) -> f64 {
     let leaves = (leaf_pages * density / 100.0 / FILL).ceil().max(1.0);
     let internal = if leaf_pages > 0.0 { (internal_pages * leaves / leaf_pages).ceil() } else { 0.0 };

@@ -1,0 +1,7 @@
+//! What the plugins that work on tables and indexes ask of a server: how much of them is waste, and whether now is a time
+//! to work on them.
+
+pub mod conditions;
+pub mod index;
+pub mod size;
+pub mod space;
