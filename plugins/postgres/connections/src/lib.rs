@@ -19,7 +19,7 @@ const SESSIONS: &str = "
     SELECT a.pid::int8 AS pid, coalesce(a.datname, '')::text AS database, coalesce(a.usename, '')::text AS user_name,
         coalesce(a.application_name, '') AS application, coalesce(a.state, 'unknown') AS state,
         extract(epoch FROM clock_timestamp() - a.state_change)::float8 AS in_state,
-        age(a.backend_xmin)::int8 AS xmin_age, extract(epoch FROM clock_timestamp() - w.since)::float8 AS waiting,
+        greatest(age(a.backend_xmin), age(a.backend_xid))::int8 AS xmin_age, extract(epoch FROM clock_timestamp() - w.since)::float8 AS waiting,
         CASE WHEN w.pid IS NOT NULL THEN array_to_string(pg_blocking_pids(a.pid), ', ') END AS blockers
     FROM pg_stat_activity a
     LEFT JOIN (SELECT pid, min(waitstart) AS since FROM pg_locks WHERE NOT granted GROUP BY pid) w ON w.pid = a.pid

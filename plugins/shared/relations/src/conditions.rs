@@ -13,14 +13,15 @@ pub struct Limits {
     pub most_lag: ByteSize,
 }
 
-/// Who keeps dead rows of this database from being removed, the oldest first, and how far the standbys are behind.
+/// Who keeps dead rows of this database from being removed, the oldest first, and how far the standbys are behind. A
+/// session that is idle in a transaction which wrote has no snapshot, and holds rows back by its own number.
 pub const CONDITIONS: &str = "
     SELECT 'session' AS kind, 'pid ' || pid::text AS holder,
         coalesce(usename, '')::text || ' ' || coalesce(application_name, '') AS who,
-        age(backend_xmin)::int8 AS xmin_age, extract(epoch FROM clock_timestamp() - xact_start)::float8 AS seconds,
+        greatest(age(backend_xmin), age(backend_xid))::int8 AS xmin_age, extract(epoch FROM clock_timestamp() - xact_start)::float8 AS seconds,
         NULL::float8 AS lag
     FROM pg_stat_activity
-    WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+    WHERE (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND pid <> pg_backend_pid() AND backend_type = 'client backend'
         AND datname = current_database()
     UNION ALL
     SELECT 'prepared', gid, owner::text, age(transaction)::int8,
