@@ -1,5 +1,5 @@
-//! VACUUM and ANALYZE of the tables that need it most: the work list first, then one table after the other, each looked
-//! at again before its turn.
+//! VACUUM and ANALYZE of the tables that need it most: the work list first, then one table after the other, each by a
+//! look that is not older than a second or so: thousands of small tables are not asked for one by one.
 //!
 //! The ages of databases and tables are judged last, and read again where something was changed: a verdict is about what
 //! the run left.
@@ -7,6 +7,9 @@
 mod ages;
 mod need;
 mod outcome;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
 
 use hostler_sdk::postgres::{Database, Execution, Notice, Options, needs_monitor};
 use hostler_sdk::prelude::*;
@@ -84,12 +87,11 @@ struct Settings {
     timeout: Duration,
 }
 
-/// The statement that lists tables, for the server's version; of one table where `oid` says which.
-fn tables(version: u32, oid: Option<i64>) -> String {
+/// The statement that lists tables, for the server's version.
+fn tables(version: u32) -> String {
     let frozen = if version >= 180_000 { "c.relallfrozen::float8 / nullif(c.relpages, 0)" } else { "NULL::float8" };
     let maintain = if version >= 170_000 { "has_table_privilege(c.oid, 'MAINTAIN')" } else { "false" };
-    let one = oid.map(|oid| format!(" AND c.oid = {oid}")).unwrap_or_default();
-    TABLES.replace("{frozen}", frozen).replace("{maintain}", maintain) + &one
+    TABLES.replace("{frozen}", frozen).replace("{maintain}", maintain)
 }
 
 impl Settings {
@@ -118,6 +120,7 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     let all = chosen.len();
     let permitted: Vec<Work> = chosen.into_iter().filter(|work| work.candidate.permitted).collect();
     let mut done = Done::new(permitted.len(), all - permitted.len(), settings.limit);
+    let mut last: Option<Look> = None;
     for (place, work) in permitted.iter().take(settings.limit).enumerate() {
         progress(place as u64, Some(permitted.len() as u64), &work.title());
         if let Some(reason) = context.stop_requested() {
@@ -128,7 +131,7 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
         let outcome = if context.is_check() {
             execute(&database, work, &settings).await
         } else {
-            apply(&database, work, &server, &settings).await
+            apply(&database, work, &server, &settings, &mut last).await
         };
         match outcome {
             Err(error) if error.ends_the_run() => {
@@ -146,6 +149,7 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     }
     if done.changed() {
         found = Found::read(&database).await.during("looking at the tables after the change")?;
+        done.compare(&found.candidates);
     }
     found.report(&server, &settings)?;
     let left = need::choose(&found.candidates, &server, &settings);
@@ -162,9 +166,12 @@ struct Found {
 impl Found {
     async fn read(database: &Database) -> Result<Self, TaskError> {
         let databases = database.query(DATABASES, &[]).await?.rows().await?;
-        let rows = database.query(&tables(database.info().version, None), &[]).await?.rows().await?;
-        let candidates = rows.iter().map(|row| Candidate::read(&row)).collect::<Result<_, _>>()?;
-        Ok(Self { candidates, databases })
+        Ok(Self { candidates: Self::candidates(database).await?, databases })
+    }
+
+    async fn candidates(database: &Database) -> Result<Vec<Candidate>, TaskError> {
+        let rows = database.query(&tables(database.info().version), &[]).await?.rows().await?;
+        rows.iter().map(|row| Candidate::read(&row)).collect()
     }
 
     fn report(&self, server: &Server, settings: &Settings) -> Result<(), TaskError> {
@@ -174,16 +181,52 @@ impl Found {
     }
 }
 
+/// A look at the tables and at who holds them up, taken anew where it is old.
+struct Look {
+    at: Instant,
+    /// How long it took: of a database with very many tables the next is taken the later.
+    took: std::time::Duration,
+    conditions: Conditions,
+    candidates: BTreeMap<i64, Candidate>,
+}
+
+impl Look {
+    /// How old it may be.
+    const FRESH: std::time::Duration = std::time::Duration::from_secs(1);
+
+    async fn take(database: &Database) -> Result<Self, TaskError> {
+        let began = Instant::now();
+        let conditions = Conditions::look(database).await?;
+        let candidates = Found::candidates(database).await?;
+        let candidates = candidates.into_iter().map(|candidate| (candidate.oid, candidate)).collect();
+        Ok(Self { at: Instant::now(), took: began.elapsed(), conditions, candidates })
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.at.elapsed() < Self::FRESH.max(self.took * 10)
+    }
+}
+
 /// One table in earnest: its conditions and its need are looked at again first.
-async fn apply(database: &Database, work: &Work, server: &Server, settings: &Settings) -> Result<Outcome, TaskError> {
-    let (conditions, limits) = (Conditions::look(database).await?, settings.limits());
-    if let Some(reason) = conditions.forbid(&limits) {
+async fn apply(
+    database: &Database,
+    work: &Work,
+    server: &Server,
+    settings: &Settings,
+    last: &mut Option<Look>,
+) -> Result<Outcome, TaskError> {
+    let look = match last.take().filter(Look::is_fresh) {
+        Some(look) => last.insert(look),
+        None => last.insert(Look::take(database).await?),
+    };
+    let limits = settings.limits();
+    if let Some(reason) = look.conditions.forbid(&limits) {
         return Ok(Outcome::Stop(reason));
     }
-    if let (Some(holder), false) = (conditions.holder(&limits), work.goes_on_when_held()) {
+    if let (Some(holder), false) = (look.conditions.holder(&limits), work.goes_on_when_held()) {
         return Ok(Outcome::Held(holder));
     }
-    let Some(before) = read_again(database, work).await? else {
+    let Some(before) = look.candidates.remove(&work.candidate.oid) else {
         return Ok(Outcome::Skipped("the table is gone".into()));
     };
     if need::of(&before, server, settings).is_none() {
@@ -193,7 +236,7 @@ async fn apply(database: &Database, work: &Work, server: &Server, settings: &Set
         return Ok(Outcome::Busy);
     }
     Ok(match execute(database, work, settings).await? {
-        Outcome::Applied { .. } => Outcome::Applied { before, after: read_again(database, work).await? },
+        Outcome::Applied(_) => Outcome::Applied(before),
         other => other,
     })
 }
@@ -206,15 +249,9 @@ async fn execute(database: &Database, work: &Work, settings: &Settings) -> Resul
         Execution::Applied(completion) => match outcome::refusal(&completion.notices) {
             Some(Notice { code, .. }) if code == "55P03" => Outcome::Busy,
             Some(notice) => return Err(TaskError::new(notice.message.clone())),
-            None => Outcome::Applied { before: work.candidate.clone(), after: None },
+            None => Outcome::Applied(work.candidate.clone()),
         },
     })
-}
-
-async fn read_again(database: &Database, work: &Work) -> Result<Option<Candidate>, TaskError> {
-    let sql = tables(database.info().version, Some(work.candidate.oid));
-    let rows = database.query(&sql, &[]).await?.rows().await?;
-    rows.iter().next().map(|row| Candidate::read(&row)).transpose()
 }
 
 #[cfg(test)]

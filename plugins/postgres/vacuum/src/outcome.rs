@@ -1,5 +1,7 @@
 //! What became of each table, before and after.
 
+use std::collections::BTreeMap;
+
 use hostler_sdk::postgres::Notice;
 use hostler_sdk::{listed, prelude::*};
 
@@ -10,10 +12,8 @@ use crate::need::{Candidate, Work};
 #[expect(clippy::large_enum_variant, reason = "there is one for each table, for a moment")]
 pub enum Outcome {
     Planned,
-    Applied {
-        before: Candidate,
-        after: Option<Candidate>,
-    },
+    /// Done, on a table that was found so.
+    Applied(Candidate),
     Skipped(String),
     /// Somebody, in words, keeps its dead rows where they are.
     Held(String),
@@ -87,10 +87,10 @@ impl Done {
                 self.planned += 1;
                 self.told(work, "planned");
             }
-            Outcome::Applied { before, after } => {
+            Outcome::Applied(before) => {
                 self.applied += 1;
                 self.told(work, "done");
-                self.changes.push((before, after));
+                self.changes.push((before, None));
             }
             Outcome::Skipped(reason) => self.told(work, &format!("left out: {reason}")),
             Outcome::Held(holder) => {
@@ -119,6 +119,14 @@ impl Done {
 
     fn told(&mut self, work: &Work, outcome: &str) {
         self.list.row(&[&work.candidate.full_name(), &work.statement(), &work.reason, &outcome]);
+    }
+
+    /// Takes over how the changed tables stand now.
+    pub fn compare(&mut self, now: &[Candidate]) {
+        let now: BTreeMap<i64, &Candidate> = now.iter().map(|candidate| (candidate.oid, candidate)).collect();
+        for (before, after) in &mut self.changes {
+            *after = now.get(&before.oid).map(|candidate| (*candidate).clone());
+        }
     }
 
     /// Whether something is no longer as it was found.
