@@ -25,6 +25,23 @@ pub(crate) struct Path {
     pub slowest: f64,
 }
 
+/// A request that took so many seconds, or whose answer had so many bytes, is counted though its path came never before.
+const SLOW: f64 = 1.0;
+const HEAVY: u64 = 1_000_000;
+
+impl Client {
+    fn weight(&self) -> u64 {
+        self.requests + self.suspicious * 100
+    }
+}
+
+impl Path {
+    /// What is slow, heavy or fails is kept as if it came more often.
+    fn weight(&self) -> u64 {
+        self.requests + self.failed * 10 + self.bytes / HEAVY + self.seconds as u64
+    }
+}
+
 /// Of all requests since the last run.
 #[derive(Debug)]
 pub(crate) struct Counted {
@@ -66,15 +83,17 @@ impl Counted {
         self.bytes += request.bytes;
         self.classes[usize::from(request.status / 100).min(9)] += 1;
         let suspicion = suspicion(&request.target);
-        self.clients.count(
-            &request.client,
-            |client| client.requests + client.suspicious * 100,
-            |client| {
-                client.requests += 1;
-                client.errors += u64::from(request.status >= 400);
-                client.suspicious += u64::from(suspicion != Suspicion::None);
-            },
-        );
+        let suspicious = suspicion != Suspicion::None;
+        let add = |client: &mut Client| {
+            client.requests += 1;
+            client.errors += u64::from(request.status >= 400);
+            client.suspicious += u64::from(suspicious);
+        };
+        if suspicious {
+            self.clients.count_at_once(&request.client, Client::weight, add);
+        } else {
+            self.clients.count(&request.client, Client::weight, add);
+        }
         if suspicion == Suspicion::Leaves {
             self.tried += 1;
             if (200..300).contains(&request.status) && self.left.len() < LEFT {
@@ -82,18 +101,20 @@ impl Counted {
             }
         }
         self.timed += u64::from(request.seconds.is_some());
-        self.paths.count(
-            request.path(),
-            |path| path.requests,
-            |path| {
-                path.requests += 1;
-                path.failed += u64::from(request.status >= 500);
-                path.bytes += request.bytes;
-                let seconds = request.seconds.unwrap_or_default();
-                path.seconds += seconds;
-                path.slowest = path.slowest.max(seconds);
-            },
-        );
+        let seconds = request.seconds.unwrap_or_default();
+        let failed = request.status >= 500;
+        let add = |path: &mut Path| {
+            path.requests += 1;
+            path.failed += u64::from(failed);
+            path.bytes += request.bytes;
+            path.seconds += seconds;
+            path.slowest = path.slowest.max(seconds);
+        };
+        if failed || seconds >= SLOW || request.bytes >= HEAVY {
+            self.paths.count_at_once(request.path(), Path::weight, add);
+        } else {
+            self.paths.count(request.path(), Path::weight, add);
+        }
     }
 }
 
