@@ -10,7 +10,7 @@ use std::{
 
 use hostler_manifest::{Manifest, SettingKind, extract, imports};
 
-/// Every plugin is compiled on every machine that it is installed on, so it is to stay below this.
+/// Every plugin is compiled on every machine that it is installed on, so it is to stay below this, its manifest aside.
 const LARGEST: usize = 300_000;
 
 /// Those that do not yet, and what they may have: each asynchronous call costs about 2.5 KB of generated code,
@@ -99,9 +99,11 @@ fn each_component_has_its_manifest_and_imports_what_it_requests() {
             })
             .collect();
         assert!(reach.is_empty(), "{package} reaches for {reach:?}");
+        // Of what is compiled: the manifest in it is only read.
+        let length = bytes.len() - written.len();
         let limit = LARGER.iter().find(|(larger, _)| larger == package).map_or(LARGEST, |(_, limit)| *limit);
-        if bytes.len() >= limit {
-            large.push(format!("{package} has {} bytes, and may have {limit}", bytes.len()));
+        if length >= limit {
+            large.push(format!("{package} has {length} bytes, and may have {limit}"));
         }
     }
     assert!(large.is_empty(), "too large: {large:#?}");

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Running, root};
+use crate::{Running, root, told::hold_to_manifests};
 
 /// A host to be tested.
 pub struct Hostler {
@@ -107,14 +107,16 @@ impl Hostler {
         self
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end. What it tells as JSON is held against the plugins' manifests.
     pub fn run(&self, arguments: &[&str]) -> Output {
         let output = self.command(arguments).output().expect("hostler starts");
-        Output {
+        let output = Output {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        };
+        hold_to_manifests(&output.stdout);
+        output
     }
 
     /// Starts a command.

@@ -10,6 +10,7 @@ mod postgres;
 mod process;
 mod redis_server;
 mod stand_in;
+mod told;
 
 pub use component::{made, manifest};
 pub use core_module::{core_module, with_instances};

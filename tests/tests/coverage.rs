@@ -1,5 +1,6 @@
 //! plugins/README.md is what the manifests and the tests say, and nothing else: each item of the guide with the plugins
-//! that answer it, each plugin with its items, its summary and the tests that show it on real input. It is generated
+//! that answer it, each plugin with its items, its summary and the tests that show it on real input. Each manifest has
+//! the findings and metrics that its sources can tell, for `hostler show`. The page is generated
 //! here; `HOSTLER_WRITE=1 cargo nextest run -p hostler-tests --test coverage` writes it.
 
 use std::{
@@ -145,5 +146,32 @@ fn no_plugin_is_without_an_item_of_the_guide_tests_on_real_input_and_tests_of_it
         let tested =
             sources.iter().filter_map(|path| fs::read_to_string(path).ok()).any(|text| text.contains("#[test]"));
         assert!(tested, "{} has no tests of its own", plugin.name);
+    }
+}
+
+/// All the sources below a directory, as one text.
+fn sources(directory: &Path) -> String {
+    let mut text = String::new();
+    for path in children(directory) {
+        if path.is_dir() {
+            text += &sources(&path);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            text += &fs::read_to_string(&path).expect("a source");
+        }
+    }
+    text
+}
+
+/// The other way round, that nothing is told which the manifest does not have, every end-to-end test looks at.
+#[test]
+fn each_manifest_has_findings_and_metrics_that_its_sources_can_tell() {
+    let shared = sources(&root().join("plugins/shared")) + &sources(&root().join("sdk/src"));
+    for Plugin { manifest, directory, .. } in plugins() {
+        let name = &manifest.plugin.name;
+        assert!(!manifest.findings.is_empty(), "{name} does not say what it finds");
+        let own = sources(&directory.join("src")) + &shared;
+        for told in manifest.findings.keys().chain(manifest.metrics.keys()) {
+            assert!(own.contains(&format!("\"{told}\"")), "{name}: `{told}` stands nowhere in its sources");
+        }
     }
 }

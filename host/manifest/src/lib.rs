@@ -13,7 +13,7 @@ mod suggest;
 
 pub use component::{CONTRACT, SECTION, contract, embed, extract, imports, validate};
 pub use errors::ManifestError;
-pub use plugin::{Manifest, Mode, Plugin};
+pub use plugin::{FindingKind, Manifest, Mode, Plugin};
 pub use request::{
     Access, DirectoryRequest, Effect, EndpointRequest, HistoryRequest, MachineRequest, PostgresRequest, ProgramRequest,
     RedisRequest, Request,

@@ -52,6 +52,22 @@ pub struct Manifest {
     /// Its settings.
     #[serde(default)]
     pub settings: BTreeMap<String, Setting>,
+    /// What it can find, by the code of the finding.
+    #[serde(default)]
+    pub findings: BTreeMap<String, FindingKind>,
+    /// What it measures: the metric's name, and what it counts.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, String>,
+}
+
+/// One kind of finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FindingKind {
+    /// What is so where it is told, and how bad that is.
+    pub summary: String,
+    /// What an operator does then.
+    pub remedy: String,
 }
 
 impl Manifest {
@@ -110,6 +126,35 @@ impl Manifest {
                 ));
             }
             setting.check_declaration().map_err(|problem| wrong(&format!("settings.{name}"), &problem))?;
+        }
+        self.check_reports()
+    }
+
+    /// What it says of its findings and metrics.
+    fn check_reports(&self) -> Result<(), ManifestError> {
+        for (code, finding) in &self.findings {
+            if !is_name(code) {
+                return Err(wrong(
+                    &format!("findings.{code:?}"),
+                    "is not a name of lower-case letters, digits and hyphens",
+                ));
+            }
+            for (key, text) in [("summary", &finding.summary), ("remedy", &finding.remedy)] {
+                if text.trim().is_empty() {
+                    return Err(wrong(&format!("findings.{code}.{key}"), "is empty"));
+                }
+            }
+        }
+        for (name, summary) in &self.metrics {
+            if !is_name(name) || name.contains('-') {
+                return Err(wrong(
+                    &format!("metrics.{name:?}"),
+                    "is not a name of lower-case letters, digits and underscores",
+                ));
+            }
+            if summary.trim().is_empty() {
+                return Err(wrong(&format!("metrics.{name}"), "is empty: say what it counts"));
+            }
         }
         Ok(())
     }
@@ -182,6 +227,25 @@ mod tests {
     fn an_unknown_key_an_empty_reason_and_a_bad_name_are_refused() {
         for (from, to) in [("write =", "wirte ="), ("\"vacuum\"", "\" \""), ("postgres-vacuum", "Postgres/Vacuum")] {
             assert!(Manifest::parse(&SMALL.replace(from, to)).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn findings_and_metrics_say_what_they_are() {
+        let told = "[findings]\nnot-done = { summary = \"it was left\", remedy = \"run it again\" }\n\
+                    [metrics]\npostgres_tables = \"tables that are due\"\n";
+        let manifest = Manifest::parse(&format!("{SMALL}\n{told}")).expect("it is whole");
+        assert_eq!(manifest.findings["not-done"].remedy, "run it again");
+        assert_eq!(manifest.metrics["postgres_tables"], "tables that are due");
+        for (from, to, key) in [
+            ("\"run it again\"", "\" \"", "findings.not-done.remedy"),
+            ("not-done", "Not_Done", "findings"),
+            ("postgres_tables", "postgres-tables", "metrics"),
+            ("\"tables that are due\"", "\"\"", "metrics.postgres_tables"),
+            ("remedy =", "cure =", "cure"),
+        ] {
+            let error = Manifest::parse(&format!("{SMALL}\n{}", told.replace(from, to))).unwrap_err();
+            assert!(error.to_string().contains(key), "{error}");
         }
     }
 

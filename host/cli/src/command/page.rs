@@ -28,6 +28,7 @@ pub(super) fn page(manifest: &Manifest, digest: &str, style: Style) -> String {
     fact(&mut text, "digest", digest, style);
     requests(&mut text, manifest, style);
     settings(&mut text, manifest, style);
+    reports(&mut text, manifest, style);
     begin(&mut text, manifest, style);
     text
 }
@@ -62,6 +63,25 @@ fn settings(text: &mut String, manifest: &Manifest, style: Style) {
         let _ = writeln!(text, "  {} = {}", style.bold(name), shown(&value(setting)));
         let _ =
             writeln!(text, "      {}", style.wrapped(&format!("{} ({})", setting.summary.trim(), kind(setting)), 6, 6));
+    }
+}
+
+/// What it can find, with the remedy of each, and what it measures.
+fn reports(text: &mut String, manifest: &Manifest, style: Style) {
+    if !manifest.findings.is_empty() {
+        let _ = writeln!(text, "\n{}", style.bold("What it finds"));
+    }
+    for (code, finding) in &manifest.findings {
+        let _ = writeln!(text, "  {}", style.bold(code));
+        let _ = writeln!(text, "      {}", style.wrapped(finding.summary.trim(), 6, 6));
+        let _ = writeln!(text, "      → {}", style.wrapped(finding.remedy.trim(), 8, 8));
+    }
+    if !manifest.metrics.is_empty() {
+        let _ = writeln!(text, "\n{}", style.bold("What it measures"));
+    }
+    for (name, summary) in &manifest.metrics {
+        let _ = writeln!(text, "  {}", style.bold(name));
+        let _ = writeln!(text, "      {}", style.wrapped(summary.trim(), 6, 6));
     }
 }
 
@@ -136,7 +156,9 @@ mod tests {
              [requests.logs]\nkind = \"directory\"\nmany = true\noptional = true\nreason = \"read\"\n\
              [requests.machine]\nkind = \"machine\"\nreason = \"see\"\n\
              [settings.keep]\ntype = \"integer\"\ndefault = 3\nminimum = 1\nsummary = \"how many\"\n\
-             [settings.token]\ntype = \"text\"\nrequired = true\nsecret = true\nsummary = \"who\"\n",
+             [settings.token]\ntype = \"text\"\nrequired = true\nsecret = true\nsummary = \"who\"\n\
+             [findings]\nunsorted = { summary = \"warning: an order is out of place\", remedy = \"run it again\" }\n\
+             [metrics]\nshop_orders = \"orders that were looked at\"\n",
         );
         let page = page(&manifest.expect("it is whole"), "sha256:00", Style::default());
         for said in [
@@ -146,6 +168,8 @@ mod tests {
             "  logs (directory, only reads, optional)\n      to read\n",
             "  keep = 3\n      how many (a whole number, at least 1)\n",
             "  token = …  has to be given\n      who (text, secret)\n",
+            "What it finds\n  unsorted\n      warning: an order is out of place\n      → run it again\n",
+            "What it measures\n  shop_orders\n      orders that were looked at\n",
             "  [tasks.orders]\n  plugin = \"shop-orders\"\n  bind.database = \"postgres.NAME\"\n  #bind.logs = [\"directory.NAME\"]\n  \
              bind.machine = \"machine\"\n  settings.token = …\n",
         ] {
