@@ -201,6 +201,46 @@ pub async fn remove(path: &str, expected: Option<Identity>) -> Result<Effect, Ta
     Ok(wit::remove(path.into(), expected).await?)
 }
 
+/// Copies a file, whole or not at all.
+///
+/// # Errors
+/// Where the source cannot be read, or the destination not be written.
+pub async fn copy(source: &str, destination: &str) -> Result<Effect, TaskError> {
+    Ok(wit::copy(source.into(), destination.into()).await?)
+}
+
+/// Gives a file or directory another name, within one bound directory.
+///
+/// # Errors
+/// Where it is not there, or may not be renamed.
+pub async fn rename(source: &str, destination: &str) -> Result<Effect, TaskError> {
+    Ok(wit::rename(source.into(), destination.into()).await?)
+}
+
+/// Removes a directory with all that is in it; no link is followed.
+///
+/// # Errors
+/// Where it may not be removed.
+pub async fn remove_tree(path: &str) -> Result<Effect, TaskError> {
+    Ok(wit::remove_tree(path.into()).await?)
+}
+
+/// Sets the permission bits, as chmod takes them.
+///
+/// # Errors
+/// Where they may not be set.
+pub async fn set_permissions(path: &str, mode: u32) -> Result<Effect, TaskError> {
+    Ok(wit::set_permissions(path.into(), mode).await?)
+}
+
+/// Makes a directory, whose parent is there.
+///
+/// # Errors
+/// Where it may not be made.
+pub async fn create_directory(path: &str, mode: u32) -> Result<Effect, TaskError> {
+    Ok(wit::create_directory(path.into(), mode).await?)
+}
+
 /// A tar archive with owners, modes, links and times, hashed as it is written, whole or not at all.
 ///
 /// # Errors

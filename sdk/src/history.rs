@@ -39,3 +39,11 @@ pub async fn runs(task: &str, since: Timestamp) -> Result<Vec<PastRun>, TaskErro
     completed.await?;
     Ok(runs)
 }
+
+/// What the procedures will start between two times, and until when each window is open.
+///
+/// # Errors
+/// Where no history is bound.
+pub async fn schedule(since: Timestamp, until: Timestamp) -> Result<Vec<Scheduled>, TaskError> {
+    Ok(wit::schedule(since.0, until.0).await?)
+}

@@ -9,7 +9,7 @@ use crate::bindings::postgres::hostler::plugin::postgres as wit;
 use crate::stream::Items;
 use crate::{Batch, Finding, Row, Rows, Severity, TaskError};
 
-pub use wit::{Completion, Notice, Options, Parameter, ServerInfo};
+pub use wit::{Completion, Isolation, Notice, Options, Parameter, ServerInfo};
 
 /// The names of the databases bound to a request that takes many.
 #[must_use]
@@ -106,8 +106,15 @@ impl Database {
     /// # Errors
     /// Where no connection is to be had.
     pub async fn begin(&self) -> Result<Transaction, TaskError> {
-        let begun = self.database.begin(wit::Isolation::ReadCommitted, options()).await?;
-        Ok(Transaction { transaction: begun })
+        self.begin_with(Isolation::ReadCommitted, options()).await
+    }
+
+    /// Several statements that stand or fall together, with settings or a time limit of their own.
+    ///
+    /// # Errors
+    /// Where no connection is to be had.
+    pub async fn begin_with(&self, isolation: Isolation, options: Options) -> Result<Transaction, TaskError> {
+        Ok(Transaction { transaction: self.database.begin(isolation, options).await? })
     }
 }
 

@@ -53,6 +53,24 @@ impl Program {
         self
     }
 
+    /// Adds a text and a path below a bound directory as one argument, as in `--file=` and the path.
+    pub fn text_path(mut self, text: impl Into<String>, path: impl Into<String>) -> Self {
+        self.command.arguments.push(Argument::TextPath((text.into(), path.into())));
+        self
+    }
+
+    /// Sets a variable of its environment, which has no other than those set here.
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.command.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts it in a bound directory, or below one.
+    pub fn working_directory(mut self, path: impl Into<String>) -> Self {
+        self.command.working_directory = Some(path.into());
+        self
+    }
+
     /// Lets the host hand the address and credential of a postgres or redis request to it.
     pub fn connect_to(mut self, request: &str) -> Self {
         self.command.connect_to = Some(request.into());
@@ -71,6 +89,17 @@ impl Program {
     /// Where it is refused, or cannot be started.
     pub async fn run(self) -> Result<Outcome, TaskError> {
         match wit::run(self.command, None, OutputTarget::Capture).await? {
+            wit::Outcome::Planned => Ok(Outcome::Planned),
+            wit::Outcome::Completed(completed) => Ok(Outcome::Completed(completed)),
+        }
+    }
+
+    /// Runs it, and has the host write what it writes to a path in a bound directory, whole or not at all.
+    ///
+    /// # Errors
+    /// Where it is refused, or cannot be started, or the path may not be written.
+    pub async fn run_into(self, path: impl Into<String>) -> Result<Outcome, TaskError> {
+        match wit::run(self.command, None, OutputTarget::File(path.into())).await? {
             wit::Outcome::Planned => Ok(Outcome::Planned),
             wit::Outcome::Completed(completed) => Ok(Outcome::Completed(completed)),
         }
