@@ -5,6 +5,7 @@
 
 mod archive;
 mod connections;
+mod daily;
 mod empty;
 mod keys;
 mod logs;
@@ -15,6 +16,8 @@ mod procedure;
 mod rows;
 mod setting;
 mod table;
+mod temp_files;
+mod vacuum;
 mod walls;
 mod warm;
 
@@ -22,7 +25,7 @@ use table::Line;
 
 type Comparison = fn() -> anyhow::Result<Vec<Line>>;
 
-const COMPARISONS: [(&str, Comparison); 10] = [
+const COMPARISONS: [(&str, Comparison); 13] = [
     ("rows", rows::compare),
     ("connections", connections::compare),
     ("warm", warm::compare),
@@ -31,6 +34,9 @@ const COMPARISONS: [(&str, Comparison); 10] = [
     ("keys", keys::compare),
     ("archive", archive::compare),
     ("logs", logs::compare),
+    ("vacuum", vacuum::compare),
+    ("temp-files", temp_files::compare),
+    ("daily", daily::compare),
     ("memory", memory::compare),
     ("walls", walls::compare),
 ];

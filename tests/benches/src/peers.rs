@@ -4,12 +4,17 @@ use std::{path::PathBuf, process::Command};
 
 /// The real psql: Debian's `/usr/bin/psql` is a Perl wrapper, which takes longer than psql itself.
 pub(crate) fn psql() -> PathBuf {
+    of_postgres("psql")
+}
+
+/// A program of the newest PostgreSQL itself.
+pub(crate) fn of_postgres(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     versions
-        .map(|version| version.path().join("bin/psql"))
+        .map(|version| version.path().join("bin").join(name))
         .filter(|path| path.exists())
         .max()
-        .unwrap_or_else(|| "psql".into())
+        .unwrap_or_else(|| name.into())
 }
 
 /// What was measured with what.
