@@ -1,0 +1,3 @@
+//! The catalogue's plugins that advise, and the one that rehearses: on real servers and real exporters.
+
+mod tuning;
