@@ -165,7 +165,10 @@ impl From<types::Error> for TaskError {
 /// The host's words where a request has no binding: "no program is bound to this request". A refusal in other words is
 /// taken for one of something bound, which a plugin tells rather than passes over.
 fn is_of_no_binding(rule: &str) -> bool {
-    rule.starts_with("no ") && [" is bound", " is bound to this request"].iter().any(|end| rule.ends_with(end))
+    let ends = [" is bound", " is bound to this request", " is bound to a request of that name"];
+    let of_none = |rule: &str| ends.iter().any(|end| rule.ends_with(end));
+    rule.starts_with("no ") && (of_none(rule) || rule.starts_with("no directory is bound to a request "))
+        || rule.starts_with("bind.") && rule.ends_with(" names none")
 }
 
 /// What helps with failures that mean the same everywhere.
@@ -241,7 +244,13 @@ mod tests {
             let denial = types::Denial { request: "r".into(), operation: "run".into(), rule: rule.into() };
             TaskError::from(types::Error::Denied(denial))
         };
-        for rule in ["no program is bound to this request", "no request of kind \"history\" is bound"] {
+        for rule in [
+            "no program is bound to this request",
+            "no request of kind \"history\" is bound",
+            "no Redis server is bound to a request of that name",
+            "no directory is bound to a request \"r\"",
+            "bind.r names none",
+        ] {
             assert!(denied(rule).is_unbound() && denied(rule).is_denied(), "{rule}");
             assert_eq!(
                 denied(rule).to_string(),

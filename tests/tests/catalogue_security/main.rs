@@ -1,0 +1,3 @@
+//! The catalogue's plugins of the area security, on real servers, programs, files and network namespaces.
+
+mod permissions;
