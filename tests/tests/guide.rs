@@ -4,7 +4,6 @@
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
-    path::Path,
     process::Command,
 };
 
@@ -31,18 +30,14 @@ fn machine(host: &Hostler, nginx: &Nginx) {
     assert!(Command::new("touch").args(["-d", "30 days ago"]).arg(&old).status().expect("touch").success());
 }
 
-/// Lets the written configuration keep its state where the test does.
-fn settle(host: &Hostler, written: &Path) {
-    let text = fs::read_to_string(written).expect("a configuration");
-    let own = text
-        .lines()
-        .find_map(|line| line.strip_prefix("path = \"")?.strip_suffix("/files/backups\""))
-        .expect("the host's own directory");
-    let here = host.path().join("state").display().to_string();
-    host.configure(&text.replace(own, &here));
-    for directory in ["backups", "redis"] {
-        fs::create_dir_all(host.path().join("state/files").join(directory)).expect("a directory");
-    }
+/// Redis' data and the program that reads a snapshot through.
+fn redis_on(host: &Hostler, cache: &RedisServer) {
+    let root = host.path().join("root");
+    let (_, data): (String, String) =
+        redis::cmd("CONFIG").arg(&["GET", "dir"]).query(&mut cache.connection()).expect("its directory");
+    fs::create_dir_all(root.join("var/lib")).expect("a directory");
+    symlink(data, root.join("var/lib/redis")).expect("a link");
+    symlink("/usr/bin/redis-check-rdb", root.join("usr/bin/redis-check-rdb")).expect("a link");
 }
 
 fn procedure(host: &Hostler, command: &str, name: &str) -> Output {
@@ -65,6 +60,7 @@ fn the_guide_is_written_for_this_machine_and_its_procedures_find_and_mend() {
     redis::cmd("SET").arg(&["cache:1", "x"]).query::<()>(&mut cache.connection()).expect("a key");
     let host = Hostler::new("");
     machine(&host, &nginx);
+    redis_on(&host, &cache);
     let written = host.path().join("guide.toml");
     let init = host.run(&[
         "init",
@@ -78,6 +74,8 @@ fn the_guide_is_written_for_this_machine_and_its_procedures_find_and_mend() {
         &cache.url(),
         "--root",
         host.path().join("root").to_str().expect("UTF-8"),
+        "--files",
+        host.path().join("files").to_str().expect("UTF-8"),
     ]);
     assert_eq!(init.code, 0, "{init:?}");
     let text = fs::read_to_string(&written).expect("a configuration");
@@ -99,7 +97,7 @@ fn the_guide_is_written_for_this_machine_and_its_procedures_find_and_mend() {
     ] {
         assert!(text.contains(said), "{said} is missing in {text}");
     }
-    settle(&host, &written);
+    host.configure(&text);
     assert_eq!(host.run(&["install", &plugins(), "--accept"]).code, 0);
 
     let daily = procedure(&host, "run", "daily");
@@ -108,6 +106,7 @@ fn the_guide_is_written_for_this_machine_and_its_procedures_find_and_mend() {
     assert_eq!(daily.findings("security-access-logs"), ["critical server-errors web server"]);
     assert_eq!(daily.findings("security-rate-limits"), ["critical limited web server", "warning no-limiter nginx"]);
     assert!(daily.findings("postgres-connections").is_empty());
+    assert!(daily.findings("redis-snapshot").is_empty(), "the copy could be read through: {daily:?}");
 
     let plan = procedure(&host, "plan", "weekly");
     assert!(plan.stdout.contains("left-behind") && host.path().join("root/tmp/left-behind").exists());

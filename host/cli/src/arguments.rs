@@ -52,6 +52,9 @@ pub enum Command {
         /// Looks for directories and programs below this directory, as in an image of a machine.
         #[arg(long, value_name = "DIRECTORY", requires = "guide", default_value = "/")]
         root: PathBuf,
+        /// Where the directories are made that tasks write to, such as backups; /var/backups/hostler for root.
+        #[arg(long, value_name = "DIRECTORY", requires = "guide")]
+        files: Option<PathBuf>,
     },
     /// Installs a plugin, or all plugins of a directory, after showing what each asks for.
     Install {

@@ -32,7 +32,7 @@ pub(crate) struct Answer {
 pub(crate) struct Bound {
     /// Directories, those that are there; the first one where the request takes one.
     pub directories: Vec<String>,
-    /// A directory that is made for it below the host's own, such as `backups`.
+    /// A directory that is made for it, such as `backups`.
     pub own: Option<String>,
     /// `http` or `tls`: the web servers that answer.
     pub endpoints: Option<String>,

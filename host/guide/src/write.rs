@@ -8,7 +8,7 @@ use crate::{
     stanza::{Stanza, quoted},
 };
 
-/// The configuration's text. `own` is where directories of the host's own are, below its state.
+/// The configuration's text. `own` is where the directories that tasks write to are.
 #[must_use]
 pub fn write(draft: &Draft, own: &str, time_zone: &str) -> String {
     let (live, left) = draft.counts();

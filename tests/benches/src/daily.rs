@@ -36,20 +36,16 @@ pub(crate) fn compare() -> anyhow::Result<Vec<Line>> {
     let plugins = component("system-resources");
     let plugins = plugins.parent().context("a directory")?.display().to_string();
     let written = host.path().join("guide.toml");
-    let arguments = ["init", "--guide", &written.display().to_string(), "--plugins", &plugins].map(str::to_owned);
+    let files = host.path().join("files").display().to_string();
+    let arguments = ["init", "--guide", &written.display().to_string(), "--plugins", &plugins, "--files", &files]
+        .map(str::to_owned);
     let servers = ["--postgres", &postgres.superuser(), "--redis", &cache.url()].map(str::to_owned);
     let arguments: Vec<String> =
         arguments.into_iter().chain(servers).chain(["--root".into(), root.display().to_string()]).collect();
     let init = host.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     anyhow::ensure!(init.code == 0, "{init:?}");
     let text = fs::read_to_string(&written)?;
-    let own = text.lines().find_map(|line| line.strip_prefix("path = \"")?.strip_suffix("/files/backups\""));
-    let own = own.context("the host's own directory")?;
-    let here = host.path().join("state").display().to_string();
-    host.configure(&text.replace(own, &here));
-    for line in text.lines().filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"')) {
-        fs::create_dir_all(line.replace(own, &here))?;
-    }
+    host.configure(&text);
     let installed = host.run(&["install", &plugins, "--accept"]);
     anyhow::ensure!(installed.code == 0, "{installed:?}");
     // What cannot be asked of this machine is unknown: the verdict does not matter here.

@@ -1,6 +1,10 @@
 //! `init --guide`: the maintenance guide on this machine, as a configuration that is read before anything runs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
 
 use hostler_configuration::{Configuration, has_password};
 use hostler_guide::{draft, look, write};
@@ -18,6 +22,7 @@ pub(super) fn guide(
     postgres: &[String],
     redis: &[String],
     root: &Path,
+    files: Option<PathBuf>,
 ) -> anyhow::Result<u8> {
     if let Some(address) = postgres.iter().chain(redis).find(|address| has_password(address)) {
         let kind = if redis.contains(address) { "--redis" } else { "--postgres" };
@@ -37,13 +42,15 @@ pub(super) fn guide(
     let found = look(postgres, redis, root);
     let wrong = |error: hostler_guide::GuideError| failure(UNAVAILABLE, error.to_string());
     let draft = draft(&manifests, &found).map_err(wrong)?;
-    let own = Configuration::default().host.state.join("files").display().to_string();
+    let files = files.unwrap_or_else(|| files_of(root));
     let zone = TimeZone::system();
-    let text = write(&draft, &own, zone.iana_name().unwrap_or("UTC"));
+    let text = write(&draft, &files.display().to_string(), zone.iana_name().unwrap_or("UTC"));
     write_new(path, &text)?;
     Configuration::load(path)?;
-    for directory in draft.own_directories() {
-        out(&format!("mkdir -p -m 700 {own}/{directory}\n"))?;
+    for directory in draft.own_directories().iter().map(|own| files.join(own)) {
+        if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(&directory) {
+            out(&format!("{0} is to be made ({error}): mkdir -p -m 700 {0}\n", directory.display()))?;
+        }
     }
     let (live, left) = draft.counts();
     out(&format!(
@@ -53,6 +60,16 @@ pub(super) fn guide(
         plugins.display(),
     ))?;
     Ok(0)
+}
+
+/// Where tasks write to. Not below the host's state, which no program is shown: what checks a backup could not read it.
+fn files_of(root: &Path) -> PathBuf {
+    let state = Configuration::default().host.state;
+    if state == Path::new("/var/lib/hostler") {
+        root.join("var/backups/hostler")
+    } else {
+        state.with_file_name("hostler-files")
+    }
 }
 
 /// Of every plugin in a directory that answers an item of the guide.

@@ -25,8 +25,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<u8> {
     let config = arguments.config;
     match arguments.command {
         Command::Init { file, guide: false, .. } => configuration::init(&file.unwrap_or(config)),
-        Command::Init { file, guide: true, plugins, postgres, redis, root } => {
-            guide::guide(&file.unwrap_or(config), plugins, &postgres, &redis, &root)
+        Command::Init { file, guide: true, plugins, postgres, redis, root, files } => {
+            guide::guide(&file.unwrap_or(config), plugins, &postgres, &redis, &root, files)
         }
         Command::Install { path, accept, replace } => plugins::install(&config, &path, accept, replace),
         Command::List { format } => plugins::list(&config, format),
