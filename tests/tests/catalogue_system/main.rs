@@ -1,0 +1,4 @@
+//! The catalogue's plugins that look after the machine: its packages, its logs, what has to hold on it.
+
+mod apt;
+mod updates;
