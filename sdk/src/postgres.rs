@@ -130,7 +130,20 @@ impl Transaction {
     /// # Errors
     /// Where it is refused, or the server answers with an error.
     pub async fn query(&self, sql: &str, parameters: &[Parameter]) -> Result<RowStream, TaskError> {
-        Ok(RowStream::new(self.transaction.query(sql.into(), parameters.to_vec(), options()).await?))
+        self.query_with(sql, parameters, options()).await
+    }
+
+    /// One reading statement inside it, with a time limit of its own.
+    ///
+    /// # Errors
+    /// Where it is refused, or the server answers with an error.
+    pub async fn query_with(
+        &self,
+        sql: &str,
+        parameters: &[Parameter],
+        options: Options,
+    ) -> Result<RowStream, TaskError> {
+        Ok(RowStream::new(self.transaction.query(sql.into(), parameters.to_vec(), options).await?))
     }
 
     /// One changing statement inside it.
