@@ -9,6 +9,7 @@ mod nginx;
 mod postgres;
 mod process;
 mod redis_server;
+mod servers;
 mod stand_in;
 mod told;
 
@@ -19,6 +20,7 @@ pub use nginx::Nginx;
 pub use postgres::Postgres;
 pub use process::{Running, Signal, processes_with};
 pub use redis_server::RedisServer;
+pub use servers::{programs, servers};
 pub use stand_in::{After, StandIn};
 
 use std::{net::TcpListener, path::PathBuf, process::Child, time::Duration};

@@ -3,13 +3,16 @@
 use std::{
     fs,
     os::unix::{fs::chown, process::CommandExt},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
 
-use crate::{Server, eventually, free_port};
+use crate::{
+    Server, eventually, free_port,
+    servers::{newest, other_user, programs, servers},
+};
 
 /// A running server with a data directory of its own, stopped and removed when dropped.
 pub struct Postgres {
@@ -18,6 +21,8 @@ pub struct Postgres {
     directory: TempDir,
     /// Its port on 127.0.0.1.
     pub port: u16,
+    /// Its major version.
+    pub version: u32,
 }
 
 impl Postgres {
@@ -31,10 +36,23 @@ impl Postgres {
     /// # Panics
     /// Where PostgreSQL is not installed, or does not start.
     pub fn start_with(settings: &[&str]) -> Self {
+        Self::of_with(newest(), settings)
+    }
+
+    /// A fresh primary of a major version: one of [`crate::servers`].
+    pub fn of(version: u32) -> Self {
+        Self::of_with(version, &[])
+    }
+
+    /// A fresh primary of a major version, with settings.
+    ///
+    /// # Panics
+    /// Where that version is not installed, or does not start.
+    pub fn of_with(version: u32, settings: &[&str]) -> Self {
         let directory = directory();
         let data = directory.path().join("data");
-        run(tool("initdb").args(["-A", "trust", "-U", "postgres", "--no-sync", "-D"]).arg(&data));
-        Self::serve(directory, settings)
+        run(tool(version, "initdb").args(["-A", "trust", "-U", "postgres", "--no-sync", "-D"]).arg(&data));
+        Self::serve(version, directory, settings)
     }
 
     /// A standby of this server, under a slot and application name.
@@ -45,17 +63,21 @@ impl Postgres {
         let directory = directory();
         let data = directory.path().join("data");
         let connection = format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port);
-        run(tool("pg_basebackup")
+        // A client may be newer than its server, and not every package brings clients.
+        let client = servers()
+            .into_iter()
+            .find(|version| *version >= self.version && programs(*version).join("pg_basebackup").is_file());
+        run(tool(client.expect("a pg_basebackup for this server"), "pg_basebackup")
             .args(["-R", "-X", "stream", "-c", "fast", "-C", "-S", name, "-d"])
             .arg(&connection)
             .arg("-D")
             .arg(&data));
-        Self::serve(directory, &[])
+        Self::serve(self.version, directory, &[])
     }
 
-    fn serve(directory: TempDir, settings: &[&str]) -> Self {
+    fn serve(version: u32, directory: TempDir, settings: &[&str]) -> Self {
         let port = free_port();
-        let mut command = tool("postgres");
+        let mut command = tool(version, "postgres");
         command.arg("-D").arg(directory.path().join("data")).arg("-k").arg(directory.path());
         command.args(["-h", "127.0.0.1", "-p"]).arg(port.to_string());
         command.args(["-c", "fsync=off", "-c", "max_wal_senders=5", "-c", "wal_level=replica", "-c", "autovacuum=off"]);
@@ -65,7 +87,7 @@ impl Postgres {
         let log = fs::File::create(directory.path().join("log")).expect("a log file");
         command.stdout(log.try_clone().expect("a log file")).stderr(log);
         let server = Server(command.spawn().expect("postgres starts"));
-        let postgres = Self { _server: server, directory, port };
+        let postgres = Self { _server: server, directory, port, version };
         eventually("PostgreSQL accepts connections", || postgres.try_execute("SELECT 1").is_ok());
         postgres
     }
@@ -169,32 +191,13 @@ fn directory() -> TempDir {
     directory
 }
 
-fn other_user() -> Option<(u32, u32)> {
-    if !rustix::process::geteuid().is_root() {
-        return None;
-    }
-    let users = fs::read_to_string("/etc/passwd").ok()?;
-    let line = users.lines().find(|line| line.starts_with("postgres:"))?;
-    let fields: Vec<_> = line.split(':').collect();
-    Some((fields[2].parse().ok()?, fields[3].parse().ok()?))
-}
-
-fn tool(name: &str) -> Command {
-    let mut command = Command::new(newest().join(name));
+fn tool(version: u32, name: &str) -> Command {
+    let mut command = Command::new(programs(version).join(name));
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
     if let Some((user, group)) = other_user() {
         command.uid(user).gid(group);
     }
     command
-}
-
-/// The newest installed server's programs.
-fn newest() -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed: `make test` installs it");
-    let newest = versions.flatten().map(|entry| entry.path()).max_by_key(|path| {
-        path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok()).unwrap_or(0)
-    });
-    newest.expect("a version of PostgreSQL").join("bin")
 }
 
 fn run(command: &mut Command) {
