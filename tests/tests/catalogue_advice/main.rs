@@ -1,3 +1,4 @@
 //! The catalogue's plugins that advise, and the one that rehearses: on real servers and real exporters.
 
+mod metrics;
 mod tuning;
