@@ -132,14 +132,7 @@ impl Draft {
             if let Some(text) = resource.text {
                 self.resources
                     .entry(resource.name.clone())
-                    .and_modify(|before| {
-                        // Two plugins that use one program each have their forms of it.
-                        for line in text.lines().filter(|line| line.starts_with("  {")) {
-                            if !before.contains(line) {
-                                *before = before.replacen("allow = [\n", &format!("allow = [\n{line}\n"), 1);
-                            }
-                        }
-                    })
+                    .and_modify(|before| *before = joined(before, &text))
                     .or_insert(text);
             }
             names.push(resource.name);
@@ -163,5 +156,44 @@ impl Draft {
     #[must_use]
     pub fn own_directories(&self) -> &BTreeSet<String> {
         &self.own
+    }
+}
+
+/// Two plugins that use one program each have their forms of it, and set their variables.
+fn joined(before: &str, text: &str) -> String {
+    let mut joined = before.to_owned();
+    for line in text.lines().filter(|line| line.starts_with("  {") && !before.contains(*line)) {
+        joined = joined.replacen("allow = [\n", &format!("allow = [\n{line}\n"), 1);
+    }
+    let variables = |text: &str| -> Vec<String> {
+        let line = text.lines().find_map(|line| line.strip_prefix("environment = [")?.strip_suffix(']'));
+        line.into_iter().flat_map(|names| names.split(", ")).map(str::to_owned).collect()
+    };
+    let (own, further) = (variables(before), variables(text));
+    let all: BTreeSet<&String> = own.iter().chain(&further).collect();
+    if all.len() > own.len() {
+        let kept = joined.lines().filter(|line| !line.starts_with("environment = ["));
+        let names: Vec<&str> = all.into_iter().map(String::as_str).collect();
+        let line = format!("environment = [{}]", names.join(", "));
+        joined = kept.chain([line.as_str()]).map(|line| format!("{line}\n")).collect();
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+
+    #[test]
+    fn a_program_of_two_plugins_has_the_forms_and_the_variables_of_both() {
+        let one = "path = \"/p\"\nallow = [\n  { arguments = [\"a\"] },\n]\n";
+        let other = "path = \"/p\"\nallow = [\n  { arguments = [\"b\"] },\n]\nenvironment = [\"X\"]\n";
+        let both = joined(one, other);
+        let written: toml::Table = both.parse().expect("it is TOML");
+        assert_eq!(written["allow"].as_array().map(Vec::len), Some(2));
+        assert_eq!(written["environment"].as_array().map(Vec::len), Some(1));
+        assert_eq!(joined(&both, one), both, "there is nothing new in it");
+        let more = joined(&both, &other.replace("\"X\"", "\"A\", \"X\""));
+        assert!(more.contains("environment = [\"A\", \"X\"]"), "{more}");
     }
 }

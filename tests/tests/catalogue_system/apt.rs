@@ -83,10 +83,9 @@ impl Apt {
             .map(|suite| format!("deb [trusted=yes] file:{base}/repository/{suite} ./\n"))
             .concat();
         fs::write(apt.path("root/etc/apt/sources.list"), sources).expect("sources");
-        let root = apt.path("root").display().to_string();
         for package in installed {
             let file = apt.build(package, "before").display().to_string();
-            run("dpkg", &[&format!("--root={root}"), "--force-not-root", "-i", &file], Path::new("/"));
+            apt.dpkg(&["-i", &file]);
         }
         apt.list("stable");
         apt.publish("security", &[]);
@@ -173,6 +172,12 @@ impl Apt {
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(output.status.success(), "{name} {arguments:?}: {output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs the real dpkg on this root.
+    pub(crate) fn dpkg(&self, arguments: &[&str]) {
+        let root = format!("--root={}", self.path("root").display());
+        run("dpkg", &[&[root.as_str(), "--force-not-root"], arguments].concat(), Path::new("/"));
     }
 
     /// The version of a package that is installed, and whether it is whole.

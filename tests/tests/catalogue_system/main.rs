@@ -1,4 +1,5 @@
 //! The catalogue's plugins that look after the machine: its packages, its logs, what has to hold on it.
 
 mod apt;
+mod patch;
 mod updates;

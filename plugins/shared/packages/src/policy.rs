@@ -52,6 +52,21 @@ impl Sources {
     }
 }
 
+/// The packages that are installed, with their versions: from `apt-cache policy` with packages.
+#[must_use]
+pub fn installed(tables: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut package = "";
+    for line in tables.lines() {
+        if let Some(name) = line.strip_suffix(':').filter(|_| !line.starts_with(' ')) {
+            package = name;
+        } else if let Some(version) = line.trim().strip_prefix("Installed: ").filter(|version| *version != "(none)") {
+            found.insert(package.to_owned(), version.to_owned());
+        }
+    }
+    found
+}
+
 /// `500 http://… bookworm/main amd64 Packages` without its priority.
 fn without_priority(line: &str) -> Option<String> {
     let (priority, source) = line.trim().split_once(' ')?;

@@ -40,6 +40,8 @@ pub struct Simulation {
     pub removals: Vec<String>,
     /// What could be upgraded, and would be left: held, deferred, or in the way of something.
     pub held: Vec<String>,
+    /// How many packages an earlier run of dpkg unpacked or removed, and did not finish.
+    pub unfinished: usize,
 }
 
 impl Simulation {
@@ -60,6 +62,9 @@ impl Simulation {
             holding = line.contains("have been kept back:") || line.contains("deferred due to phasing:");
             ended |= line.contains(" upgraded, ") && line.contains(" not upgraded");
             match line.split_once(' ') {
+                Some((count, "not fully installed or removed.")) => {
+                    found.unfinished = count.parse().unwrap_or(usize::MAX);
+                }
                 Some(("Inst", rest)) => found.upgrades.extend(upgrade(rest)),
                 Some(("Remv" | "Purg", rest)) => {
                     found.removals.extend(rest.split_whitespace().next().map(str::to_owned));

@@ -4,7 +4,7 @@ use hostler_sdk::machine::Process;
 use hostler_sdk::prelude::*;
 use hostler_sdk::testing::record;
 
-use crate::policy::Sources;
+use crate::policy::{Sources, installed};
 use crate::simulation::{Simulation, Upgrade};
 use crate::{is_one_of, is_security, restart};
 
@@ -47,6 +47,9 @@ fn what_is_no_simulation_is_an_error_and_not_an_empty_one() {
     }
     let none = Simulation::parse("0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n");
     assert_eq!(none, Ok(Simulation::default()));
+    let unfinished =
+        "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n2 not fully installed or removed.\n";
+    assert_eq!(Simulation::parse(unfinished).map(|found| found.unfinished), Ok(2));
     assert!(Simulation::parse(&SIMULATED.replace("(2026f", "2026f")).is_ok_and(|found| found.upgrades.len() == 2));
 }
 
@@ -89,12 +92,14 @@ fn a_fix_below_a_point_release_is_seen_and_one_that_is_installed_is_not() {
     };
     let fix = "http://deb.debian.org/debian-security bookworm-security/main amd64 Packages";
     let point = "http://deb.debian.org/debian bookworm/main amd64 Packages";
-    let installed = "/var/lib/dpkg/status";
-    let text = table("below", &[("   ", point), ("   ", fix), ("***", installed)])
+    let own = "/var/lib/dpkg/status";
+    let text = table("below", &[("   ", point), ("   ", fix), ("***", own)])
         + &table("there", &[("   ", point), ("***", fix), ("   ", fix)])
-        + &table("plain", &[("   ", point), ("***", installed)]);
+        + &table("plain", &[("   ", point), ("***", own)]);
     let found = sources.with_fix(&text, |origin| is_security(origin, &patterns()));
     assert_eq!(found.into_iter().collect::<Vec<_>>(), ["below"]);
+    let known = installed("there:\n  Installed: 1.0\nabsent:\n  Installed: (none)\n");
+    assert_eq!(known.into_iter().collect::<Vec<_>>(), [("there".to_owned(), "1.0".to_owned())]);
     let comma = SOURCES.replace("l=Debian-Security", "l=Debian-Security, fixes");
     assert_ne!(Sources::parse(&comma), sources);
     assert_eq!(Sources::parse(""), Sources::default());
