@@ -1,3 +1,4 @@
 //! The catalogue's plugins of the area security, on real servers, programs, files and network namespaces.
 
 mod permissions;
+mod vulnerabilities;
