@@ -1,3 +1,4 @@
 //! The catalogue's plugins that look after files and the machine.
 
+mod documentation;
 mod temp_files;
