@@ -19,6 +19,7 @@ const LARGEST: usize = 300_000;
 const LARGER: &[(&str, usize)] = &[
     ("backup-freshness", 340_000),
     ("monitoring-metrics", 337_000),
+    ("node-runtime", 382_000),
     ("postgres-index-health", 310_000),
     ("postgres-tuning", 325_000),
     ("postgres-vacuum", 305_000),
