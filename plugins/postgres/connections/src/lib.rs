@@ -30,6 +30,21 @@ const PREPARED: &str = "
         extract(epoch FROM clock_timestamp() - prepared)::float8 AS seconds, age(transaction)::int8 AS xmin_age
     FROM pg_prepared_xacts";
 
+/// Whoever keeps rows from being removed that died since, the oldest first: beside sessions also standbys that send what
+/// they read (hot_standby_feedback), prepared transactions, and slots.
+const OLDEST: &str = "
+    SELECT * FROM (
+        SELECT backend_type AS kind, 'pid ' || pid::text AS holder, coalesce(usename, '')::text AS user_name,
+            coalesce(application_name, '') AS application, greatest(age(backend_xmin), age(backend_xid))::int8 AS xmin_age,
+            extract(epoch FROM clock_timestamp() - xact_start)::float8 AS seconds
+        FROM pg_stat_activity
+        WHERE (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND pid <> pg_backend_pid()
+        UNION ALL SELECT 'prepared transaction', gid, owner::text, '', age(transaction)::int8,
+            extract(epoch FROM clock_timestamp() - prepared)::float8 FROM pg_prepared_xacts
+        UNION ALL SELECT 'replication slot', slot_name::text, '', '', greatest(age(xmin), age(catalog_xmin))::int8, NULL
+        FROM pg_replication_slots WHERE xmin IS NOT NULL OR catalog_xmin IS NOT NULL
+    ) holders ORDER BY xmin_age DESC NULLS LAST LIMIT 10";
+
 #[derive(Deserialize)]
 struct Settings {
     warning: Range,
@@ -45,8 +60,8 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     let server = database.query(SERVER, &[]).await?.one().await?;
     let sessions = database.query(SESSIONS, &[]).await?.rows().await?;
     let prepared = database.query(PREPARED, &[]).await?.rows().await?;
-    let oldest = held_up(&sessions, &prepared, &settings)?;
-    Metric::gauge("postgres_oldest_xmin_age_transactions", oldest as f64).report();
+    held_up(&sessions, &prepared, &settings)?;
+    oldest(&database.query(OLDEST, &[]).await?.rows().await?)?;
     count(&server, &sessions, &settings)
 }
 
@@ -85,25 +100,37 @@ fn count(server: &Row, sessions: &Rows, settings: &Settings) -> Result<String, T
     Ok(summary)
 }
 
-/// Transactions that sit idle or prepared, sessions that wait for locks; the age of the oldest snapshot.
-fn held_up(sessions: &Rows, prepared: &Rows, settings: &Settings) -> Result<i64, TaskError> {
+/// The oldest snapshots, and whose they are.
+fn oldest(rows: &Rows) -> Result<(), TaskError> {
+    let mut table = Table::new("Oldest snapshots", &["kind", "holder", "user", "application", "transactions", "for"]);
+    let mut oldest = 0_i64;
+    for row in rows.iter() {
+        let age = row.get::<Option<i64>>("xmin_age")?.unwrap_or_default();
+        oldest = oldest.max(age);
+        let [kind, holder, user, application]: [&str; 4] =
+            [row.get("kind")?, row.get("holder")?, row.get("user_name")?, row.get("application")?];
+        let time =
+            row.get::<Option<f64>>("seconds")?.map_or_else(String::new, |it| Duration::from_seconds(it).to_string());
+        table.row(&[&kind, &holder, &user, &application, &age, &time]);
+    }
+    Metric::gauge("postgres_oldest_xmin_age_transactions", oldest as f64).report();
+    table.report();
+    Ok(())
+}
+
+/// Transactions that sit idle or prepared, and sessions that wait for locks.
+fn held_up(sessions: &Rows, prepared: &Rows, settings: &Settings) -> Result<(), TaskError> {
     let limits = |warning: Duration, critical: Duration| {
         move |seconds: f64| judged_above(seconds, warning.as_seconds(), critical.as_seconds(), Measure::Seconds)
     };
     let idles = limits(settings.idle_warning, settings.idle_critical);
     let waits = limits(settings.wait_warning, settings.wait_critical);
-    let (mut oldest, mut longest) = (0_i64, 0.0_f64);
+    let named = names(sessions)?;
+    let mut longest = 0.0_f64;
     let mut idle = BTreeMap::<String, (f64, Vec<i64>)>::new();
     for row in sessions.iter() {
-        oldest = oldest.max(row.get::<Option<i64>>("xmin_age")?.unwrap_or_default());
-        let [database, user, application]: [&str; 3] =
-            [row.get("database")?, row.get("user_name")?, row.get("application")?];
-        let subject = if application.is_empty() {
-            format!("{database}/{user}")
-        } else {
-            format!("{database}/{user}/{application}")
-        };
         let pid: i64 = row.get("pid")?;
+        let subject = subject(&row)?;
         let seconds = row.get::<Option<f64>>("in_state")?.unwrap_or_default();
         if row.get::<&str>("state")?.starts_with("idle in transaction") && idles(seconds).0 != Severity::Ok {
             let (worst, pids) = idle.entry(subject.clone()).or_default();
@@ -112,8 +139,8 @@ fn held_up(sessions: &Rows, prepared: &Rows, settings: &Settings) -> Result<i64,
         }
         let Some(seconds) = row.get::<Option<f64>>("waiting")? else { continue };
         longest = longest.max(seconds);
-        wait(pid, subject, seconds, row.get::<Option<&str>>("blockers")?.unwrap_or_default(), waits(seconds))
-            .report_unless_ok();
+        let blockers = row.get::<Option<&str>>("blockers")?.unwrap_or_default();
+        wait(pid, subject, seconds, blockers, &named, waits(seconds)).report_unless_ok();
     }
     Metric::gauge("postgres_longest_lock_wait_seconds", longest).report();
     for (subject, (seconds, pids)) in idle {
@@ -125,7 +152,6 @@ fn held_up(sessions: &Rows, prepared: &Rows, settings: &Settings) -> Result<i64,
             .report();
     }
     for row in prepared.iter() {
-        oldest = oldest.max(row.get("xmin_age")?);
         let (gid, seconds): (&str, f64) = (row.get("gid")?, row.get("seconds")?);
         let (database, owner): (&str, &str) = (row.get("database")?, row.get("owner")?);
         let (severity, limit) = idles(seconds);
@@ -139,14 +165,49 @@ fn held_up(sessions: &Rows, prepared: &Rows, settings: &Settings) -> Result<i64,
         .remedy(format!("ROLLBACK PREPARED {};", hostler_sdk::quote_literal(gid)))
         .report_unless_ok();
     }
-    Ok(oldest)
+    Ok(())
+}
+
+/// Whose session it is.
+fn subject(row: &Row) -> Result<String, TaskError> {
+    let [database, user, application]: [&str; 3] =
+        [row.get("database")?, row.get("user_name")?, row.get("application")?];
+    Ok(match application {
+        "" => format!("{database}/{user}"),
+        application => format!("{database}/{user}/{application}"),
+    })
+}
+
+/// Whose each session is and what it does, by its number.
+fn names(sessions: &Rows) -> Result<BTreeMap<String, String>, TaskError> {
+    let mut names = BTreeMap::new();
+    for row in sessions.iter() {
+        let time = row
+            .get::<Option<f64>>("in_state")?
+            .map_or_else(String::new, |seconds| format!(" for {}", Duration::from_seconds(seconds)));
+        let name = format!("{}, {}{time}", subject(&row)?, row.get::<&str>("state")?);
+        names.insert(row.get::<i64>("pid")?.to_string(), name);
+    }
+    Ok(names)
 }
 
 /// A session that waits for a lock. The holder may be gone by now; a prepared transaction has no session, and is 0.
-fn wait(pid: i64, subject: String, seconds: f64, blockers: &str, (severity, limit): (Severity, String)) -> Finding {
+fn wait(
+    pid: i64,
+    subject: String,
+    seconds: f64,
+    blockers: &str,
+    named: &BTreeMap<String, String>,
+    (severity, limit): (Severity, String),
+) -> Finding {
     let held = if blockers.is_empty() { String::new() } else { format!(" held by pid {blockers}") };
     let time = Duration::from_seconds(seconds);
-    let finding = finding!(severity, "lock-wait", subject, "pid {pid} has waited {time} for a lock{held}{limit}");
+    let who: Vec<String> = blockers
+        .split(", ")
+        .filter_map(|blocker| named.get(blocker).map(|name| format!("pid {blocker} is {name}")))
+        .collect();
+    let finding = finding!(severity, "lock-wait", subject, "pid {pid} has waited {time} for a lock{held}{limit}")
+        .detail(listed(&who, 5));
     if blockers.split(", ").any(|blocker| blocker == "0") {
         return finding.remedy("SELECT gid, owner, prepared FROM pg_prepared_xacts; -- pid 0 is one of these: COMMIT PREPARED or ROLLBACK PREPARED");
     }

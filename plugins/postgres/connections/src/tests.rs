@@ -43,7 +43,7 @@ fn a_healthy_server_has_no_findings_and_counts_by_state() {
     let settings: Settings = settings(MANIFEST, json!({}));
     let recorded = record(|| {
         let sessions = sessions("idle in transaction", 299.0, None);
-        assert_eq!(held_up(&sessions, &none(), &settings), Ok(12));
+        assert_eq!(held_up(&sessions, &none(), &settings), Ok(()));
         let summary = count(&server(3, true).one().unwrap(), &sessions, &settings).unwrap();
         assert_eq!(summary, "3 of 100 usable connections in use (3.0 %)");
     });
@@ -78,8 +78,26 @@ fn transactions_left_open_and_waits_are_found_with_a_remedy() {
 }
 
 #[test]
+fn whoever_holds_a_lock_is_named() {
+    let settings: Settings = settings(MANIFEST, json!({}));
+    let recorded = record(|| held_up(&sessions("active", 1.0, Some(31.0)), &none(), &settings));
+    assert_eq!(recorded.findings[0].detail.as_deref(), Some("pid 8 is shop/alice/web, active for 1 s"));
+}
+
+#[test]
+fn the_oldest_snapshots_are_told_with_their_holders() {
+    let rows = rows!(["kind", "holder", "user_name", "application", "xmin_age", "seconds"];
+        ["replication slot", "one", "", "", 900_i64, None::<f64>],
+        ["client backend", "pid 7", "alice", "web", 12_i64, Some(61.0)]);
+    let recorded = record(|| oldest(&rows).unwrap());
+    assert_eq!(recorded.metric("postgres_oldest_xmin_age_transactions"), Some(900.0));
+    assert_eq!(recorded.tables[0].rows[1], ["client backend", "pid 7", "alice", "web", "12", "1 min 1 s"]);
+}
+
+#[test]
 fn a_lock_without_a_holder_still_has_a_statement_that_can_be_sent() {
-    let remedy = |blockers| wait(7, "shop".into(), 99.0, blockers, (Severity::Warning, String::new())).remedy;
+    let remedy =
+        |blockers| wait(7, "shop".into(), 99.0, blockers, &BTreeMap::new(), (Severity::Warning, String::new())).remedy;
     for (blockers, part) in [("", "pg_blocking_pids(pid)"), ("8, 9", "IN (8, 9)"), ("8, 0", "pg_prepared_xacts")] {
         assert!(
             remedy(blockers).is_some_and(|remedy| remedy.contains(part) && !remedy.contains("IN ()")),
@@ -113,7 +131,7 @@ fn each_bad_setting_is_refused() {
 
 #[test]
 fn the_statements_need_no_grant() {
-    for sql in [SERVER, SESSIONS, PREPARED] {
+    for sql in [SERVER, SESSIONS, PREPARED, OLDEST] {
         hostler_policy::sql::PostgresGrant::default().query(sql).map(drop).unwrap();
     }
 }

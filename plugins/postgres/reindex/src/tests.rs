@@ -7,8 +7,19 @@ use super::*;
 
 const MANIFEST: &str = include_str!("../plugin.toml");
 
-fn looked(name: &str, valid: bool, excludes: bool, building: bool, permitted: bool) -> Looked {
-    Looked::of(&rows!(["oid", "schema", "name", "table_name", "valid", "is_unique", "excludes", "partitioned", "toast", "building", "bytes", "owner", "permitted"]; [7_i64, "public", name, "orders", valid, true, excludes, false, false, building, 8e7, "shop", permitted])).unwrap()
+fn looked(name: &str, valid: bool, excludes: bool, building: bool, owned: bool) -> Looked {
+    maintained(name, valid, excludes, building, owned, None)
+}
+
+fn maintained(
+    name: &str,
+    valid: bool,
+    excludes: bool,
+    building: bool,
+    owned: bool,
+    maintained: Option<bool>,
+) -> Looked {
+    Looked::of(&rows!(["oid", "schema", "name", "table_name", "valid", "is_unique", "excludes", "partitioned", "toast", "building", "bytes", "owner", "owned", "maintained"]; [7_i64, "public", name, "orders", valid, true, excludes, false, false, building, 8e7, "shop", owned, maintained])).unwrap()
 }
 
 #[test]
@@ -61,6 +72,23 @@ fn what_cannot_be_done_says_why() {
     let missing = told(false, false);
     assert_eq!((missing.severity, missing.remedy.as_deref()), (Severity::Unknown, Some("GRANT shop TO hostler;")));
     assert!(work::invalid(&looked("i_ccold", false, true, false, true))[0].can_be_done(), "it is only dropped");
+}
+
+#[test]
+fn from_17_on_whoever_may_maintain_the_table_rebuilds_and_the_owner_alone_drops() {
+    let work = |name: &str, may| work::invalid(&maintained(name, false, false, false, false, Some(may))).remove(0);
+    assert!(work("i", true).can_be_done() && !work("i", false).can_be_done());
+    let remedy = |work: Work| record(|| work.report_left_out("hostler")).findings.remove(0).remedy.unwrap();
+    assert_eq!(remedy(work("i", false)), "GRANT MAINTAIN ON \"public\".\"orders\" TO hostler;");
+    assert!(!work("i_ccnew", true).can_be_done(), "DROP INDEX is its owner's");
+    assert_eq!(remedy(work("i_ccnew", true)), "GRANT shop TO hostler;");
+}
+
+#[test]
+fn the_statements_need_no_grant() {
+    for version in [150_018, 180_000] {
+        hostler_policy::sql::PostgresGrant::default().query(&work::look(version)).map(drop).unwrap();
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ const LOOK: &str = "
         pg_relation_size(c.oid)::float8 AS bytes,
         quote_ident(pg_get_userbyid(c.relowner)) AS owner,
         pg_has_role(c.relowner, 'USAGE')
-            OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS permitted
+            OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS owned, {maintained} AS maintained
     FROM pg_index i
     JOIN pg_class c ON c.oid = i.indexrelid
     JOIN pg_class t ON t.oid = i.indrelid
@@ -20,6 +20,13 @@ const LOOK: &str = "
     LEFT JOIN pg_stat_progress_create_index p ON p.index_relid = i.indexrelid
         OR p.relid = i.indrelid
     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1";
+
+/// The statement that lists the indexes. From PostgreSQL 17 on whoever may MAINTAIN a table may rebuild its indexes;
+/// dropping one is its owner's alone.
+pub fn look(version: u32) -> String {
+    let maintained = if version >= 170_000 { "has_table_privilege(t.oid, 'MAINTAIN')" } else { "NULL::bool" };
+    LOOK.replace("{maintained}", maintained)
+}
 
 /// Why an index has its turn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,7 +54,9 @@ pub struct Work {
     excludes: bool,
     toast: bool,
     owner: String,
-    permitted: bool,
+    owned: bool,
+    /// Whether the role may MAINTAIN its table; nothing where the server does not know that right.
+    maintained: Option<bool>,
     kind: Kind,
 }
 
@@ -63,7 +72,7 @@ struct Seen {
 
 impl Looked {
     pub async fn read(database: &Database) -> Result<Self, TaskError> {
-        Self::of(&database.query(LOOK, &[]).await?.rows().await?)
+        Self::of(&database.query(&look(database.info().version), &[]).await?.rows().await?)
     }
 
     pub fn of(rows: &Rows) -> Result<Self, TaskError> {
@@ -80,7 +89,8 @@ impl Looked {
                 excludes: row.get("excludes")?,
                 toast: row.get("toast")?,
                 owner: row.get("owner")?,
-                permitted: row.get("permitted")?,
+                owned: row.get("owned")?,
+                maintained: row.get("maintained")?,
                 kind,
             };
             let (valid, partitioned) = (row.get("valid")?, row.get("partitioned")?);
@@ -186,8 +196,12 @@ impl Work {
         (self.bytes * 2.0) as u64
     }
 
+    fn is_permitted(&self) -> bool {
+        self.owned || self.rebuilds() && self.maintained == Some(true)
+    }
+
     pub fn can_be_done(&self) -> bool {
-        self.permitted && !self.toast && !(self.excludes && self.rebuilds())
+        self.is_permitted() && !self.toast && !(self.excludes && self.rebuilds())
     }
 
     pub fn report_left_out(&self, role: &str) {
@@ -199,8 +213,18 @@ impl Work {
             let why = "it enforces an exclusion constraint, which cannot be rebuilt beside the traffic";
             (Severity::Warning, "exclusion-constraint", why, remedy)
         } else {
-            let remedy = format!("GRANT {} TO {role};", self.owner);
-            (Severity::Unknown, "privilege-missing", "it is not the role's to rebuild", remedy)
+            let remedy = match self.maintained {
+                Some(_) if self.rebuilds() => {
+                    format!("GRANT MAINTAIN ON {} TO {role};", quote_qualified(&self.schema, &self.table))
+                }
+                _ => format!("GRANT {} TO {role};", self.owner),
+            };
+            (
+                Severity::Unknown,
+                "privilege-missing",
+                if self.rebuilds() { "it is not the role's to rebuild" } else { "it is not the role's to drop" },
+                remedy,
+            )
         };
         finding!(severity, code, self.full_name(), "{}, on {}: {why}", self.reason(), self.table)
             .remedy(remedy)

@@ -22,9 +22,11 @@ const STANDBYS: &str = "
         ELSE pg_current_wal_lsn() END AS here) w
     WHERE state IS DISTINCT FROM 'backup' ORDER BY 1";
 
+/// From PostgreSQL 17 on a slot tells since when nobody has read it, and why it is of no use any more. One that a standby
+/// copies from its primary has no consumer there, and need not have.
 const SLOTS: &str = "
-    SELECT slot_name::text AS name, slot_type AS kind, active, coalesce(wal_status, '') AS wal_status,
-        pg_wal_lsn_diff(here, restart_lsn)::float8 AS kept, {inactive} AS inactive
+    SELECT slot_name::text AS name, slot_type AS kind, {active} AS active, coalesce(wal_status, '') AS wal_status,
+        pg_wal_lsn_diff(here, restart_lsn)::float8 AS kept, {inactive} AS inactive, {reason} AS reason
     FROM pg_replication_slots, (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn()
         ELSE pg_current_wal_lsn() END AS here) w
     WHERE NOT temporary ORDER BY 1";
@@ -86,11 +88,7 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     }
     let standbys = database.query(STANDBYS, &[]).await?.rows().await?;
     let summary = report_standbys(&standbys, server.get::<bool>("synchronous")? && sees_all, &settings)?;
-    let inactive = match database.info().version {
-        170_000.. => "extract(epoch FROM clock_timestamp() - inactive_since)::float8",
-        _ => "NULL::float8",
-    };
-    let slots = database.query(&SLOTS.replace("{inactive}", inactive), &[]).await?.rows().await?;
+    let slots = database.query(&slots(database.info().version), &[]).await?.rows().await?;
     let seen: BTreeMap<String, Timestamp> = context.state().get("inactive-slots").await?.unwrap_or_default();
     let seen = report_slots(&slots, &seen, Timestamp::now(), &settings)?;
     context.state().set("inactive-slots", &seen).await?;
@@ -111,6 +109,20 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
         }
     }
     Ok(summary)
+}
+
+/// The statement that lists slots, for the server's version.
+fn slots(version: u32) -> String {
+    let [active, inactive, reason] = match version {
+        170_000.. => [
+            "active OR synced AND pg_is_in_recovery()",
+            "extract(epoch FROM clock_timestamp() - inactive_since)::float8",
+            "invalidation_reason",
+        ],
+        160_000.. => ["active", "NULL::float8", "CASE WHEN conflicting THEN 'a conflict with recovery' END"],
+        _ => ["active", "NULL::float8", "NULL::text"],
+    };
+    SLOTS.replace("{active}", active).replace("{inactive}", inactive).replace("{reason}", reason)
 }
 
 async fn replay(target: &str) -> Result<Row, TaskError> {
@@ -210,23 +222,30 @@ fn report_slots(
         Metric::gauge("postgres_replication_slot_kept_bytes", kept).label("slot", &name).report();
         let size = ByteSize::from_f64(kept);
         let drop = format!("SELECT pg_drop_replication_slot({}); -- if nobody needs it", quote_literal(&name));
-        match status {
-            "lost" => {
-                finding!(Severity::Critical, "slot-lost", name.clone(), "the WAL that its consumer needs is gone")
-                    .remedy(format!("build the consumer anew; {drop}"))
-                    .report()
-            }
-            "unreserved" => finding!(
+        let reason = row.get::<Option<&str>>("reason")?;
+        if status == "lost" || reason.is_some() {
+            finding!(Severity::Critical, "slot-lost", name.clone(), "{}", lost(reason))
+                .remedy(format!("build the consumer anew; {drop}"))
+                .report();
+            // It keeps nothing, and nobody can read it.
+            continue;
+        }
+        if status == "unreserved" {
+            finding!(
                 Severity::Warning,
                 "slot-unreserved",
                 name.clone(),
                 "the next checkpoint may remove WAL that its consumer needs ({size} kept)"
             )
             .remedy("let its consumer catch up now, or raise max_slot_wal_keep_size")
-            .report(),
-            _ => {}
+            .report();
         }
         if row.get::<bool>("active")? {
+            let (far, limit) = settings.distance(kept);
+            finding!(far, "slot-behind", name.clone(), "its consumer is connected and leaves {size} of WAL to be kept{limit}")
+                .detail("WAL is kept until the disk is full, or up to max_slot_wal_keep_size.")
+                .remedy("look what its consumer waits for: a long transaction that is decoded, a full disk, or a subscription whose apply fails")
+                .report_unless_ok();
             continue;
         }
         let first = *seen.get(&name).unwrap_or(&now);
@@ -248,6 +267,19 @@ fn report_slots(
         inactive.insert(name, first);
     }
     Ok(inactive)
+}
+
+/// Why nobody can read a slot any more, by the server's own word for it.
+fn lost(reason: Option<&str>) -> String {
+    match reason {
+        None | Some("wal_removed") => "the WAL that its consumer needs is gone".into(),
+        Some("rows_removed") => "rows of the catalogue that its consumer needs were removed".into(),
+        Some("wal_level_insufficient") => "the primary no longer writes what its consumer needs (wal_level)".into(),
+        Some("idle_timeout") => {
+            "nobody read it for longer than idle_replication_slot_timeout, and it was given up".into()
+        }
+        Some(other) => format!("nobody can read it any more: {other}"),
+    }
 }
 
 /// Whether it fails now.

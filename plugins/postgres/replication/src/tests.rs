@@ -80,7 +80,11 @@ fn commits_that_wait_for_nobody_are_critical() {
 }
 
 fn slot(active: bool, status: &str, kept: f64, inactive: Option<f64>) -> Rows {
-    rows!(["name", "kind", "active", "wal_status", "kept", "inactive"]; ["s", "physical", active, status, kept, inactive])
+    given_up(active, status, kept, inactive, None)
+}
+
+fn given_up(active: bool, status: &str, kept: f64, inactive: Option<f64>, reason: Option<&str>) -> Rows {
+    rows!(["name", "kind", "active", "wal_status", "kept", "inactive", "reason"]; ["s", "physical", active, status, kept, inactive, reason])
 }
 
 #[test]
@@ -100,6 +104,14 @@ fn slots_are_judged_by_what_they_keep_and_how_long_nobody_read_them() {
     );
     assert_eq!(tell(slot(true, "unreserved", 0.0, None), 0).told(), [("slot-unreserved", "s", Severity::Warning)]);
     assert_eq!(tell(slot(true, "lost", 0.0, None), 0).told(), [("slot-lost", "s", Severity::Critical)]);
+    assert_eq!(tell(slot(false, "lost", 0.0, None), 9999).told().len(), 1, "one cause, one finding");
+    assert_eq!(tell(slot(true, "extended", 256.0 * MIB, None), 0).told(), []);
+    let behind = tell(slot(true, "extended", 257.0 * MIB, None), 0);
+    assert_eq!(behind.told(), [("slot-behind", "s", Severity::Warning)]);
+    let idle = tell(given_up(false, "lost", 0.0, Some(9.0), Some("idle_timeout")), 0);
+    assert!(idle.findings[0].summary.contains("longer than idle_replication_slot_timeout"));
+    let other = tell(given_up(false, "lost", 0.0, None, Some("a new word")), 0);
+    assert_eq!(other.findings[0].summary, "nobody can read it any more: a new word");
 }
 
 #[test]
@@ -190,8 +202,7 @@ fn each_bad_setting_is_refused() {
 
 #[test]
 fn the_statements_need_no_grant() {
-    let inactive = "extract(epoch FROM clock_timestamp() - inactive_since)::float8";
-    for sql in [SERVER, STANDBYS, &SLOTS.replace("{inactive}", inactive), ARCHIVER, WAITING, REPLAY] {
+    for sql in [SERVER, STANDBYS, &slots(150_018), &slots(160_014), &slots(170_010), ARCHIVER, WAITING, REPLAY] {
         hostler_policy::sql::PostgresGrant::default().query(sql).map(drop).unwrap();
     }
 }

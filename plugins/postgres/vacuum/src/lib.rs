@@ -7,17 +7,18 @@
 mod ages;
 mod need;
 mod outcome;
+mod progress;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use hostler_sdk::postgres::{Database, Execution, Notice, Options, needs_monitor};
 use hostler_sdk::prelude::*;
-use hostler_sdk::progress;
 
 use ages::DATABASES;
 use need::{Candidate, Server, Work};
 use outcome::{Done, Outcome};
+use progress::Place;
 use shared_relations::conditions::{Conditions, Limits};
 
 hostler_sdk::plugin!(Settings, run);
@@ -85,6 +86,7 @@ struct Settings {
     limit: usize,
     exclude: Vec<String>,
     timeout: Duration,
+    parallel: Option<u32>,
 }
 
 /// The statement that lists tables, for the server's version.
@@ -122,16 +124,17 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     let mut done = Done::new(permitted.len(), all - permitted.len(), settings.limit);
     let mut last: Option<Look> = None;
     for (place, work) in permitted.iter().take(settings.limit).enumerate() {
-        progress(place as u64, Some(permitted.len() as u64), &work.title());
+        hostler_sdk::progress(place as u64, Some(permitted.len() as u64), &work.title());
         if let Some(reason) = context.stop_requested() {
             done.stop(reason);
             break;
         }
         let _step = context.step(&work.title(), 1, 1)?;
         let outcome = if context.is_check() {
-            execute(&database, work, &settings).await
+            execute(&database, work, &settings, &Place::default()).await
         } else {
-            apply(&database, work, &server, &settings, &mut last).await
+            let place = Place { done: place, of: permitted.len().min(settings.limit), block_size: server.block_size };
+            apply(&database, work, &server, &settings, &place, &mut last).await
         };
         match outcome {
             Err(error) if error.ends_the_run() => {
@@ -213,6 +216,7 @@ async fn apply(
     work: &Work,
     server: &Server,
     settings: &Settings,
+    place: &Place,
     last: &mut Option<Look>,
 ) -> Result<Outcome, TaskError> {
     let look = match last.take().filter(Look::is_fresh) {
@@ -235,16 +239,23 @@ async fn apply(
     if before.busy {
         return Ok(Outcome::Busy);
     }
-    Ok(match execute(database, work, settings).await? {
+    Ok(match execute(database, work, settings, place).await? {
         Outcome::Applied(_) => Outcome::Applied(before),
         other => other,
     })
 }
 
 /// Sends the statement. VACUUM only warns where it does not do its work.
-async fn execute(database: &Database, work: &Work, settings: &Settings) -> Result<Outcome, TaskError> {
+async fn execute(database: &Database, work: &Work, settings: &Settings, place: &Place) -> Result<Outcome, TaskError> {
     let options = Options { settings: vec![], timeout_ms: Some(settings.timeout.as_milliseconds()) };
-    Ok(match database.execute_with(&work.statement(), &[], options).await? {
+    let statement = work.statement();
+    let executed = database.execute_with(&statement, &[], options);
+    let executed = if work.is_watched(place.block_size) {
+        progress::watching(executed, database, work, settings, place).await
+    } else {
+        executed.await
+    };
+    Ok(match executed? {
         Execution::Planned => Outcome::Planned,
         Execution::Applied(completion) => match outcome::refusal(&completion.notices) {
             Some(Notice { code, .. }) if code == "55P03" => Outcome::Busy,

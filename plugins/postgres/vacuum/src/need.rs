@@ -170,14 +170,20 @@ pub struct Work {
     /// How many times over its limit.
     pub urgency: f64,
     pub reason: String,
+    /// How many workers vacuum its indexes, where the operator says.
+    pub parallel: Option<u32>,
 }
+
+/// A table of so many bytes is watched while it is vacuumed.
+const WATCHED: u64 = 64 << 20;
 
 impl Work {
     pub fn statement(&self) -> String {
         let table = quote_qualified(&self.candidate.schema, &self.candidate.name);
+        let parallel = self.parallel.map(|workers| format!(", PARALLEL {workers}")).unwrap_or_default();
         match self.kind {
-            Kind::Freeze => format!("VACUUM (FREEZE, ANALYZE, SKIP_LOCKED) {table}"),
-            Kind::Vacuum => format!("VACUUM (ANALYZE, SKIP_LOCKED) {table}"),
+            Kind::Freeze => format!("VACUUM (FREEZE, ANALYZE, SKIP_LOCKED{parallel}) {table}"),
+            Kind::Vacuum => format!("VACUUM (ANALYZE, SKIP_LOCKED{parallel}) {table}"),
             Kind::Analyze => format!("ANALYZE (SKIP_LOCKED) {table}"),
         }
     }
@@ -186,6 +192,11 @@ impl Work {
     pub fn title(&self) -> String {
         let verb = if self.kind == Kind::Analyze { "analyse" } else { "vacuum" };
         format!("{verb} {}", self.candidate.full_name())
+    }
+
+    /// Whether it takes so long that somebody wants to know how far it is.
+    pub fn is_watched(&self, block_size: u64) -> bool {
+        self.kind != Kind::Analyze && self.candidate.pages * block_size >= WATCHED
     }
 
     /// Whether it is of use while an old transaction keeps dead rows where they are.
@@ -229,7 +240,7 @@ pub fn of(candidate: &Candidate, server: &Server, settings: &Settings) -> Option
     let kind = needs.iter().map(|(kind, ..)| *kind).max()?;
     let urgency = needs.iter().filter(|need| need.0 == kind).map(|need| need.1).fold(0.0, f64::max);
     let reason = needs.into_iter().map(|(_, _, reason)| reason).collect::<Vec<_>>().join("; ");
-    Some(Work { candidate: candidate.clone(), kind, urgency, reason })
+    Some(Work { candidate: candidate.clone(), kind, urgency, reason, parallel: settings.parallel })
 }
 
 /// The tables that need it, those that need it most first.

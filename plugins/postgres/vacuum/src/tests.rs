@@ -66,6 +66,47 @@ fn at_its_limits_a_table_needs_nothing_and_just_above_it_does() {
 }
 
 #[test]
+fn as_many_workers_as_the_operator_says_and_only_where_indexes_are_vacuumed() {
+    let settings: Settings = settings(MANIFEST, json!({ "parallel": 3 }));
+    let statement = |table: Candidate| need::of(&table, &server(), &settings).map(|work| work.statement());
+    assert_eq!(
+        statement(Candidate { dead: 251.0, ..healthy() }).as_deref(),
+        Some("VACUUM (ANALYZE, SKIP_LOCKED, PARALLEL 3) \"public\".\"orders\"")
+    );
+    assert_eq!(
+        statement(Candidate { age: 180e6, ..healthy() }).as_deref(),
+        Some("VACUUM (FREEZE, ANALYZE, SKIP_LOCKED, PARALLEL 3) \"public\".\"orders\"")
+    );
+    assert_eq!(
+        statement(Candidate { modified: 151.0, ..healthy() }).as_deref(),
+        Some("ANALYZE (SKIP_LOCKED) \"public\".\"orders\"")
+    );
+}
+
+#[test]
+fn a_large_table_is_watched_and_what_the_server_tells_is_said_in_words() {
+    let work = |table: Candidate| need::of(&table, &server(), &defaults()).unwrap();
+    let large = Candidate { pages: 8192, dead: 251.0, ..healthy() };
+    assert!(work(large.clone()).is_watched(8192) && !work(large.clone()).is_watched(8191));
+    assert!(!work(Candidate { dead: 0.0, modified: 151.0, ..large }).is_watched(8192), "ANALYZE reads a sample");
+    let said = |phase: Option<&str>, passes: i64, indexes: Option<i64>| {
+        let rows = rows!(["phase", "total", "scanned", "vacuumed", "passes", "indexes_done", "indexes"];
+            [phase, 8000.0, 8000.0, 2000.0, passes, indexes.map(|_| 1), indexes]);
+        progress::said(&rows.one().unwrap()).unwrap()
+    };
+    assert_eq!(said(None, 0, None), None, "it has not begun, or has ended");
+    assert_eq!(said(Some("scanning heap"), 0, None).as_deref(), Some("scanning heap, 100.0 % of the table"));
+    assert_eq!(
+        said(Some("vacuuming indexes"), 1, Some(3)).as_deref(),
+        Some("vacuuming indexes, 100.0 % of the table, 1 of 3 indexes done, after 1 pass over its indexes")
+    );
+    assert_eq!(
+        said(Some("vacuuming heap"), 2, Some(0)).as_deref(),
+        Some("vacuuming heap, 25.0 % of the table, after 2 passes over its indexes")
+    );
+}
+
+#[test]
 fn a_tables_own_options_go_before_the_servers() {
     let need = |options| need::of(&Candidate { dead: 40.0, options, ..healthy() }, &server(), &defaults());
     assert_eq!(need([None; 9]), None);
@@ -253,6 +294,8 @@ fn each_bad_setting_is_refused() {
             ("limit", json!(0)),
             ("exclude", json!("public.orders")),
             ("timeout", json!("4 hours or so")),
+            ("parallel", json!(-1)),
+            ("parallel", json!("many")),
         ],
     );
 }
@@ -266,9 +309,13 @@ fn the_statements_are_covered_by_the_request() {
     }
     let grant = PostgresGrant {
         statements: vec!["VACUUM".into(), "ANALYZE".into()],
+        functions: vec!["pg_catalog.pg_sleep".into()],
         write: vec!["*.*".into()],
         ..PostgresGrant::default()
     };
+    for version in [150_018, 180_000] {
+        grant.query(&progress::statement(version)).map(drop).unwrap();
+    }
     let odd = Candidate { name: "a\"; DROP TABLE b".into(), ..healthy() };
     for candidate in [odd.clone(), Candidate { age: 199e6, ..odd.clone() }, Candidate { modified: 151.0, ..odd }] {
         let candidate = Candidate { modified: 151.0, ..candidate };
