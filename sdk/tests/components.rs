@@ -31,6 +31,7 @@ const LARGER: &[(&str, usize)] = &[
     ("security-permissions", 442_000),
     ("security-rate-limits", 380_000),
     ("security-vulnerabilities", 468_000),
+    ("system-documentation", 315_000),
     ("system-error-logs", 360_000),
     ("system-patch", 335_000),
     ("system-updates", 330_000),
