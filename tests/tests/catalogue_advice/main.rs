@@ -1,4 +1,5 @@
 //! The catalogue's plugins that advise, and the one that rehearses: on real servers and real exporters.
 
+mod dashboards;
 mod metrics;
 mod tuning;

@@ -247,8 +247,9 @@ fn a_clock_that_is_off_is_told_as_closely_as_it_can_be_known() {
         output.findings("task").into_iter().filter(|finding| finding.contains("clock-offset")).collect()
     };
     assert_eq!(clocks(&run_at(&host, 0.0)), Vec::<String>::new());
-    // Half a second is seen by node_exporter's own clock, and not by a Date of whole seconds.
-    assert_eq!(clocks(&run_at(&host, -0.5)), ["warning clock-offset node"]);
+    // Half a second is always seen by node_exporter's own clock; by a Date of whole seconds only at the right moment.
+    let half = run_at(&host, -0.5);
+    assert!(clocks(&half).contains(&"warning clock-offset node".to_owned()), "{half:?}");
     let far = run_at(&host, 3.0);
     assert_eq!(clocks(&far), ["warning clock-offset node", "warning clock-offset shop"], "{far:?}");
 }

@@ -1,6 +1,6 @@
 //! postgres-tuning: what real servers are set to, beside their memory and their load.
 
-use hostler_tests::{Hostler, Output, Postgres};
+use hostler_tests::{Hostler, Output, Postgres, servers};
 
 /// A host whose task looks at a server as a role in pg_monitor.
 fn host(server: &Postgres, bind: &str, settings: &str) -> Hostler {
@@ -14,7 +14,11 @@ fn host(server: &Postgres, bind: &str, settings: &str) -> Hostler {
 }
 
 fn server(settings: &[&str]) -> Postgres {
-    let server = Postgres::start_with(&[settings, &["autovacuum=on"]].concat());
+    server_of(servers()[0], settings)
+}
+
+fn server_of(version: u32, settings: &[&str]) -> Postgres {
+    let server = Postgres::of_with(version, &[settings, &["autovacuum=on"]].concat());
     server.execute("CREATE ROLE hostler LOGIN IN ROLE pg_monitor");
     server
 }
@@ -28,7 +32,11 @@ const FITS: [&str; 3] = ["shared_buffers=1GB", "effective_cache_size=6GB", "main
 
 #[test]
 fn the_guides_200_connections_of_32_mb_are_too_much_for_8_gib_and_nothing_is_set() {
-    let server = server(&[FITS.as_slice(), &["max_connections=200"]].concat());
+    servers().into_iter().for_each(guide_of);
+}
+
+fn guide_of(version: u32) {
+    let server = server_of(version, &[FITS.as_slice(), &["max_connections=200"]].concat());
     server.execute("ALTER SYSTEM SET work_mem = '32MB'");
     server.execute("SELECT pg_reload_conf()");
     hostler_tests::eventually("it holds", || server.value("SHOW work_mem") == "32MB");
@@ -51,7 +59,11 @@ fn the_guides_200_connections_of_32_mb_are_too_much_for_8_gib_and_nothing_is_set
 
 #[test]
 fn checkpoints_that_wal_forces_and_sorts_that_spill_are_seen_since_the_last_run() {
-    let server = server(&[FITS.as_slice(), &["max_wal_size=32MB", "min_wal_size=32MB"]].concat());
+    servers().into_iter().for_each(forced_of);
+}
+
+fn forced_of(version: u32) {
+    let server = server_of(version, &[FITS.as_slice(), &["max_wal_size=32MB", "min_wal_size=32MB"]].concat());
     let host = host(&server, "", "memory = \"8GiB\"");
     assert_eq!(run(&host).findings("task"), ["unknown baseline-taken load"]);
     let requested = match server.value("SHOW server_version_num").parse::<u32>().expect("a version") {
@@ -85,7 +97,11 @@ fn checkpoints_that_wal_forces_and_sorts_that_spill_are_seen_since_the_last_run(
 
 #[test]
 fn a_change_that_waits_for_a_restart_is_told_and_autovacuum_that_is_off_too() {
-    let server = server(&FITS);
+    servers().into_iter().for_each(pending_of);
+}
+
+fn pending_of(version: u32) {
+    let server = server_of(version, &FITS);
     server.execute("ALTER SYSTEM SET max_worker_processes = 16");
     server.execute("ALTER SYSTEM SET track_counts = off");
     server.execute("SELECT pg_reload_conf()");

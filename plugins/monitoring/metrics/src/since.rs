@@ -60,8 +60,6 @@ impl Kept {
             self.same_since = earlier.same_since;
             change.standstill = Some(Timestamp(self.same_since).until(now));
         }
-        let moved = |one: f64, other: f64| (one - other).abs() > 0.5;
-        change.restarted = matches!((earlier.start, self.start), (Some(before), Some(now)) if moved(before, now));
         for sample in exposition.samples.iter().filter(|sample| exposition.is_counter(sample)) {
             let series = sample.series();
             let before = earlier.counters.get(&hash(&series)).copied().unwrap_or(f64::NEG_INFINITY);
@@ -70,6 +68,13 @@ impl Kept {
                 change.fell.push(series);
             }
         }
+        // The machine's idea of when a process began moves by up to a second with its clock; what began anew within one
+        // is known by its counters.
+        let moved = match (earlier.start, self.start) {
+            (Some(before), Some(now)) => (now - before).abs(),
+            _ => 0.0,
+        };
+        change.restarted = moved > 1.5 || moved > 0.0 && !change.fell.is_empty();
         change
     }
 }

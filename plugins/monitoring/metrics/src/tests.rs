@@ -140,6 +140,8 @@ fn counters_that_fell_are_told_from_gauges_and_restarts() {
     assert_eq!(record(|| fell.report("node")).told(), [("counter-reset", "node", Severity::Warning)]);
     let restarted = changed(&at(5, 9, 1), &at(4, 9, 100), 60);
     assert_eq!(record(|| restarted.report("node")).told(), [("process-restarted", "node", Severity::Warning)]);
+    assert!(changed(&at(5, 9, 1), &at(4, 9, 2), 60).restarted, "within a second, and its counters fell");
+    assert!(!changed(&at(5, 9, 1), &at(6, 9, 2), 60).restarted, "the machine's clock was set by a second");
     let still = changed(&at(5, 9, 1), &at(5, 9, 1), 90);
     assert_eq!(still.standstill, Some(Duration::from_seconds(90.0)));
     let settings: Settings = settings(MANIFEST, json!({}));
