@@ -21,6 +21,7 @@ const LARGER: &[(&str, usize)] = &[
     ("monitoring-dashboards", 353_000),
     ("monitoring-metrics", 337_000),
     ("monitoring-rollup", 440_000),
+    ("node-dependencies", 377_000),
     ("node-runtime", 382_000),
     ("postgres-index-health", 310_000),
     ("postgres-tuning", 325_000),
