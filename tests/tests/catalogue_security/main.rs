@@ -1,4 +1,5 @@
 //! The catalogue's plugins of the area security, on real servers, programs, files and network namespaces.
 
 mod permissions;
+mod renew_certificates;
 mod vulnerabilities;
