@@ -45,7 +45,7 @@ pub enum Returned {
 }
 
 impl Database {
-    /// Opens a transaction. In check mode the server holds all of it read-only.
+    /// Opens a transaction. In check mode the server holds all of it read-only, and on a standby it is nothing else.
     ///
     /// # Errors
     /// Those of the contract.
@@ -57,7 +57,7 @@ impl Database {
             Isolation::Serializable => "SERIALIZABLE",
         };
         let planned = self.context.checks();
-        let access = if planned { "READ ONLY" } else { "READ WRITE" };
+        let access = if planned || self.info.in_recovery { "READ ONLY" } else { "READ WRITE" };
         let call = self.context.begin(&self.label, &format!("BEGIN ISOLATION LEVEL {level} {access}"), RULE)?;
         let text = format!("BEGIN ISOLATION LEVEL {level} {access}{}", terms.assignments("SET LOCAL"));
         let opened = async {

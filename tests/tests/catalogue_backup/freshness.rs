@@ -104,3 +104,22 @@ fn pgbackrest_is_asked_for_what_it_has() {
     write("echo 'ERROR: [037]: no configuration' >&2; exit 37");
     assert_eq!(run(&host), (3, vec!["unknown pgbackrest-unknown pgbackrest".into()]));
 }
+
+#[test]
+fn a_dump_is_a_backup_with_its_manifest_and_none_without() {
+    let server = crate::site::server(15, &[]);
+    let bound = "bind.database = [\"postgres.shop\"]\nbind.destination = \"directory.backups\"";
+    let host = crate::site::host(
+        &format!(
+            "[postgres.shop]\ndsn = {:?}\n{}[tasks.task]\nplugin = \"backup-freshness\"\nbind.backups = [\"directory.backups\"]\nsettings.expected = [\"shop\"]\n",
+            server.dsn("hostler", "postgres"),
+            crate::site::task("dump", "backup-postgres-dump", 15, bound)
+        ),
+        &["backup-postgres-dump", "backup-freshness"],
+    );
+    assert_eq!(host.run(&["run", "dump"]).code, 0);
+    assert_eq!(run(&host), (0, vec![]));
+    let set = host.path().join("backups").join(&crate::site::names(&host)[0]);
+    fs::remove_file(set.join("manifest.json")).expect("it is removed");
+    assert_eq!(run(&host), (2, vec!["critical no-backup shop".into()]));
+}

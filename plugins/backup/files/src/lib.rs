@@ -12,8 +12,9 @@ mod retention;
 
 use hostler_sdk::files::{self, Archived, Archiving, Compression, Directory, Effect, Entry};
 use hostler_sdk::prelude::*;
-use retention::{Kept, Retention, Shelf, archive_name, sidecar_name};
+use retention::{Kept, Shelf, archive_name, sidecar_name, superfluous};
 use serde::Serialize;
+use shared_backups::Retention;
 
 hostler_sdk::plugin!(Settings, run);
 
@@ -100,7 +101,7 @@ async fn back_up(
     shelf.add(&archive);
     let best: Option<Best> = context.state().get(&best_key(name)).await?;
     let kept = Kept { newest: &archive, best: best.as_ref().map(|best| best.archive.as_str()) };
-    let superfluous = retention.superfluous(&shelf, &kept, context.planned_at());
+    let superfluous = superfluous(retention, &shelf, &kept, context.planned_at());
     let removed = remove(context, name, &superfluous).await?;
     shelf.report(name, &archive, &removed);
     Ok(written)

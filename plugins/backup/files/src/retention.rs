@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use hostler_sdk::files::{Entry, Kind};
-use hostler_sdk::{Duration, Severity, Timestamp, finding};
+use hostler_sdk::{Severity, Timestamp, finding};
+use shared_backups::{Item, Retention};
 
 /// What becomes of the temporary name that a file is given is the host's; these are the names that last.
 const ARCHIVE: &str = ".tar.zst";
@@ -45,13 +46,6 @@ impl Set {
     fn is_whole(&self) -> bool {
         self.new || self.archive.is_some() && self.sidecar.is_some()
     }
-}
-
-/// How many are kept, and for how long.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Retention {
-    pub(crate) keep: usize,
-    pub(crate) keep_for: Option<Duration>,
 }
 
 /// What is never removed.
@@ -110,26 +104,22 @@ impl Shelf {
     }
 }
 
-impl Retention {
-    /// The files that may go, the oldest first, each archive before its checksum.
-    ///
-    /// An archive without its checksum goes when it is older than all that are kept; a checksum without its archive is
-    /// what a removal left that was cut short.
-    pub(crate) fn superfluous<'a>(&self, shelf: &'a Shelf, kept: &Kept<'_>, now: Timestamp) -> Vec<&'a Entry> {
-        let is_kept = |name: &str| name == kept.newest || kept.best == Some(name);
-        let too_old = |set: &Set| self.keep_for.is_some_and(|limit| set.at.until(now) > limit);
-        let mut whole = 0;
-        let mut superfluous = vec![];
-        for (name, set) in shelf.sets.iter().rev() {
-            if set.is_whole() {
-                whole += 1;
-            }
-            let beyond = whole > self.keep || (!set.is_whole() && whole >= self.keep);
-            let goes = set.archive.is_none() && !set.new || beyond || too_old(set);
-            if goes && !is_kept(name) {
-                superfluous.push(set);
-            }
-        }
-        superfluous.iter().rev().flat_map(|set| set.archive.iter().chain(&set.sidecar)).collect()
-    }
+/// The files that may go, the oldest first, each archive before its checksum.
+///
+/// An archive without its checksum goes when it is older than all that are kept; a checksum without its archive is what
+/// a removal left that was cut short.
+pub(crate) fn superfluous<'a>(
+    retention: &Retention,
+    shelf: &'a Shelf,
+    kept: &Kept<'_>,
+    now: Timestamp,
+) -> Vec<&'a Entry> {
+    let is_kept = |name: &str| name == kept.newest || kept.best == Some(name);
+    let sets: Vec<(&String, &Set)> = shelf.sets.iter().rev().collect();
+    let item = |(name, set): &(&String, &Set)| Item { at: set.at, whole: set.is_whole(), kept: is_kept(name) };
+    let goes = retention.superfluous(&sets.iter().map(item).collect::<Vec<_>>(), now);
+    let alone = |name: &str, set: &Set| set.archive.is_none() && !set.new && !is_kept(name);
+    let gone = sets.iter().zip(goes).filter(|((name, set), goes)| *goes || alone(name, set));
+    let gone: Vec<&Set> = gone.map(|((_, set), _)| *set).collect();
+    gone.iter().rev().flat_map(|set| set.archive.iter().chain(&set.sidecar)).collect()
 }

@@ -35,7 +35,7 @@ fn whole(source: &str, back: i64) -> [String; 2] {
 
 fn gone(shelf: &Shelf, keep: usize, keep_days: Option<f64>, newest: &str, best: Option<&str>) -> Vec<String> {
     let retention = Retention { keep, keep_for: keep_days.map(Duration::from_days) };
-    let gone = retention.superfluous(shelf, &Kept { newest, best }, day(0));
+    let gone = superfluous(&retention, shelf, &Kept { newest, best }, day(0));
     gone.iter().map(|entry| entry.path.strip_prefix("/destination/").expect("it is below").to_owned()).collect()
 }
 

@@ -15,6 +15,9 @@ use set::Sets;
 
 hostler_sdk::plugin!(Settings, run);
 
+/// A tablespace in a base backup lies so deep.
+const DEEPEST: u32 = 8;
+
 #[derive(Deserialize)]
 struct Settings {
     age_warning: Duration,
@@ -70,7 +73,7 @@ fn tell(error: TaskError, code: &str, subject: &str) -> Result<(), TaskError> {
 }
 
 async fn look(directory: &Directory, now: Timestamp) -> Result<Sets, TaskError> {
-    let tree = directory.list(Some(3)).await?;
+    let tree = directory.list(Some(DEEPEST)).await?;
     for (path, reason) in tree.unreadable.iter().take(5) {
         finding!(Severity::Unknown, "backups-unreadable", path, "it could not be looked at: {reason}")
             .remedy("let the host's user list the backups; it needs no right to read them")

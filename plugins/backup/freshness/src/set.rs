@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hostler_sdk::files::{Entry, Kind, modified};
 use hostler_sdk::prelude::*;
 use hostler_sdk::{judged_above, listed};
+use shared_backups::{MANIFEST, PROOF};
 
 use crate::Settings;
 
@@ -19,8 +20,10 @@ pub(crate) struct Backup {
     pub name: String,
     pub bytes: u64,
     pub at: Timestamp,
-    /// Whether a checksum lies beside it.
+    /// Whether a checksum lies beside it, or a manifest in it, whichever is written last.
     pub checksum: bool,
+    /// Whether it is of a kind that has a manifest when it is whole.
+    pub has_manifest: bool,
     pub settled: bool,
 }
 
@@ -32,13 +35,16 @@ const CHECKSUMS: [&str; 4] = [".sha256", ".sha512", ".md5", ".sum"];
 /// Names that a backup has while it is written.
 const UNFINISHED: [&str; 5] = [".tmp", ".partial", ".part", ".incomplete", ".writing"];
 
+/// What the sets of backup-postgres-dump and backup-postgres-base have beside their manifest.
+const OF_A_SET: [&str; 4] = ["globals.sql", "dump/toc.dat", "data/backup_manifest", "backup_manifest"];
+
 impl Sets {
     pub(crate) fn of(root: &str, entries: &[Entry], now: Timestamp) -> Self {
         let mut backups: BTreeMap<String, Backup> = BTreeMap::new();
         let mut checksums = vec![];
         for entry in entries {
             let Some(below) = entry.path.strip_prefix(root) else { continue };
-            let name = below.split('/').next().unwrap_or_default();
+            let (name, inside) = below.split_once('/').unwrap_or((below, ""));
             let unfinished = UNFINISHED.iter().any(|end| name.ends_with(end)) || name.starts_with('.');
             if unfinished || name.is_empty() {
                 continue;
@@ -47,8 +53,12 @@ impl Sets {
                 checksums.push(of.to_owned());
                 continue;
             }
-            if entry.metadata.kind != Kind::File {
+            // A proof is written long after the backup, and makes it no fresher.
+            if entry.metadata.kind != Kind::File || inside == PROOF {
                 continue;
+            }
+            if inside == MANIFEST {
+                checksums.push(name.to_owned());
             }
             let at = modified(&entry.metadata);
             let backup = backups.entry(name.to_owned()).or_insert(Backup {
@@ -56,8 +66,10 @@ impl Sets {
                 bytes: 0,
                 at,
                 checksum: false,
+                has_manifest: false,
                 settled: true,
             });
+            backup.has_manifest |= OF_A_SET.contains(&inside);
             backup.bytes += entry.metadata.size;
             backup.at = backup.at.max(at);
             backup.settled &= at.until(now).as_seconds() >= SETTLED;
@@ -116,7 +128,7 @@ impl Sets {
 fn is_complete(backup: &Backup, backups: &[Backup]) -> bool {
     // Where half of them have a checksum, it is written last: one without it was not finished.
     let with = backups.iter().filter(|one| one.checksum).count();
-    let usual = with > 0 && with * 2 >= backups.len();
+    let usual = backup.has_manifest || with > 0 && with * 2 >= backups.len();
     backup.bytes > 0 && (backup.checksum || !usual)
 }
 

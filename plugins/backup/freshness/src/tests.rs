@@ -87,6 +87,30 @@ fn what_is_empty_or_was_not_finished_is_no_backup() {
 }
 
 #[test]
+fn a_set_with_a_manifest_is_whole_by_it_and_no_fresher_by_its_proof() {
+    let told = |files: &[(&str, u64, f64)]| -> Vec<String> {
+        let told = tell(json!({}), files);
+        told.findings.iter().map(|finding| format!("{:?} {}", finding.severity, finding.code)).collect()
+    };
+    let dump = [
+        ("shop-20250121T000000Z/dump/toc.dat", 5, 30.0),
+        ("shop-20250121T000000Z/globals.sql", 5, 30.0),
+        ("shop-20250121T000000Z/manifest.json", 5, 30.0),
+        ("shop-20250121T000000Z/proof.json", 5, 1.0),
+    ];
+    assert_eq!(told(&dump), ["Warning backup-old"], "the proof is younger, and counts for nothing here");
+    assert_eq!(told(&dump[..2]), ["Critical no-backup"], "without its manifest it was not finished");
+    for file in ["data/backup_manifest", "backup_manifest"] {
+        let path = format!("main-base-20250121T000000Z/{file}");
+        let base = [(path.as_str(), 5, 1.0), ("main-base-20250121T000000Z/manifest.json", 5, 1.0)];
+        assert_eq!(told(&base), [""; 0]);
+        assert_eq!(told(&base[..1]), ["Critical no-backup"]);
+    }
+    let other = [("shop-1/dump.sql", 5, 1.0)];
+    assert_eq!(told(&other), [""; 0], "what other tools write has no manifest");
+}
+
+#[test]
 fn sets_are_told_apart_and_missed() {
     for (name, set) in [
         ("shop-20250121T203400Z.tar.zst", "shop"),
