@@ -40,6 +40,7 @@ const LARGER: &[(&str, usize)] = &[
     ("system-error-logs", 360_000),
     ("system-logs-rotation", 400_000),
     ("system-patch", 335_000),
+    ("system-maintenance-window", 369_000),
     ("system-updates", 330_000),
 ];
 
