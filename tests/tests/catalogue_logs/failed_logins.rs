@@ -9,10 +9,18 @@ use hostler_tests::{Hostler, Postgres, RedisServer, eventually};
 use crate::{found, host, run};
 
 #[test]
-fn postgresqls_refusals_are_counted_by_address_without_the_names_that_were_typed() {
+fn postgresqls_refusals_are_counted_by_address_in_each_of_its_formats_without_the_names_that_were_typed() {
+    for (destination, prefix) in [("jsonlog", ""), ("csvlog", ""), ("stderr", "%m [%p] %h ")] {
+        refused_and_let_in(destination, prefix);
+    }
+}
+
+fn refused_and_let_in(destination: &str, prefix: &str) {
+    let (destination, prefix) = (format!("log_destination={destination}"), format!("log_line_prefix={prefix}"));
     let server = Postgres::start_with(&[
         "logging_collector=on",
-        "log_destination=jsonlog",
+        &destination,
+        &prefix,
         "log_directory=log",
         "log_filename=postgresql.log",
         "log_connections=on",

@@ -1,7 +1,9 @@
-//! One attempt to log in, from a line.
+//! One attempt to log in, from a line. PostgreSQL tells of it in three formats; jsonlog and csvlog have the address and
+//! the SQLSTATE in places of their own, the plain one only where log_line_prefix puts it.
 
 use hostler_sdk::Timestamp;
 use serde::{Deserialize, Serialize};
+use shared_logs::csv::{column, csvlog};
 use shared_logs::{month, seconds_of};
 
 /// An attempt.
@@ -15,6 +17,11 @@ pub(crate) struct Attempt {
     pub user: String,
     pub success: bool,
 }
+
+/// What PostgreSQL answers with where a password is wrong, and where it lets nobody in.
+const REFUSED: [&str; 2] = ["28P01", "28000"];
+/// How its line begins where somebody was let in, which it says where log_connections is on.
+const AUTHORIZED: &str = "connection authorized";
 
 /// PostgreSQL's jsonlog.
 #[derive(Deserialize)]
@@ -34,23 +41,26 @@ struct Json {
 pub(crate) fn of_line(line: &[u8], now: Timestamp) -> Option<Attempt> {
     if line.first() == Some(&b'{') {
         let json: Json = serde_json::from_slice(line).ok()?;
-        let success = json.message.starts_with("connection authorized");
-        let refused = ["28P01", "28000"].contains(&json.state_code.as_str());
-        return (success || refused).then(|| Attempt {
-            at: date_time(&json.timestamp).unwrap_or_default(),
-            service: "postgresql".into(),
-            address: json.remote_host,
-            user: json.user,
-            success,
-        });
+        return postgres(&json.timestamp, &json.state_code, &json.message, &json.remote_host, &json.user);
     }
     let text = String::from_utf8_lossy(line);
-    if let Some((before, message)) = text.split_once("FATAL:  ") {
+    if let Some(fields) = csvlog(&text) {
+        // `127.0.0.1:5432`, also with colons in the address; a socket's peer has no address.
+        let from = fields[column::FROM].rsplit_once(':').map_or("", |(address, _)| address);
+        let [time, user] = [column::TIME, column::USER].map(|place| fields[place].as_str());
+        return postgres(time, &fields[column::STATE], &fields[column::MESSAGE], from, user);
+    }
+    // What stands in a statement that is logged is nobody's word: before the server's own there is only its prefix.
+    let said = |words: &str| text.split_once(words).filter(|(before, _)| !before.contains(":  "));
+    if let Some((before, message)) = said("LOG:  connection authorized: user=") {
+        let user = message.split(' ').next().unwrap_or_default();
+        return postgres(&text, "00000", AUTHORIZED, prefix_address(before).unwrap_or_default(), user);
+    }
+    if let Some((before, message)) = said("FATAL:  ") {
         let refused = message.contains("authentication failed for user") || message.starts_with("no pg_hba.conf entry");
         // Who asked stands where log_line_prefix has `%h` and nowhere else, except for what pg_hba.conf refuses.
         let address = message.split_once("for host \"").and_then(|(_, rest)| rest.split('"').next());
-        let address =
-            address.or_else(|| before.split(|letter: char| " []=(),".contains(letter)).find(|word| is_address(word)));
+        let address = address.or_else(|| prefix_address(before));
         return refused.then(|| Attempt {
             at: date_time(&text).unwrap_or_default(),
             service: "postgresql".into(),
@@ -63,6 +73,23 @@ pub(crate) fn of_line(line: &[u8], now: Timestamp) -> Option<Attempt> {
     let (head, message) = text.split_once(": ")?;
     let program = head.rsplit(' ').next()?.split('[').next()?;
     of_message(program, message).map(|attempt| Attempt { at: time(head, now).unwrap_or_default(), ..attempt })
+}
+
+/// An attempt, where PostgreSQL tells of one by its SQLSTATE or its message.
+fn postgres(time: &str, state: &str, message: &str, address: &str, user: &str) -> Option<Attempt> {
+    let success = message.starts_with(AUTHORIZED);
+    (success || REFUSED.contains(&state)).then(|| Attempt {
+        at: date_time(time).unwrap_or_default(),
+        service: "postgresql".into(),
+        address: address.into(),
+        user: user.into(),
+        success,
+    })
+}
+
+/// The address that log_line_prefix put before a message, as `10.0.0.1` or `10.0.0.1(5432)`.
+fn prefix_address(before: &str) -> Option<&str> {
+    before.split(|letter: char| " []=(),".contains(letter)).find(|word| is_address(word))
 }
 
 /// An attempt, where a program's message tells of one.
@@ -168,6 +195,26 @@ mod tests {
                 one("postgresql", "10.0.0.4", "x", false),
             ),
             ("2025-01-21 20:34:00.1 UTC [9] FATAL:  the database system is starting up", None),
+            (
+                "2025-01-21 20:34:00.1 UTC [9] 10.0.0.3(7) LOG:  statement: SELECT 'FATAL:  password authentication failed for user \"x\"'",
+                None,
+            ),
+            (
+                "2025-01-21 20:34:00.1 UTC [9] 10.0.0.3(7) LOG:  connection authorized: user=app database=shop",
+                one("postgresql", "10.0.0.3", "app", true),
+            ),
+            (
+                "2025-01-21 20:34:00.1 UTC,\"app\",\"shop\",9,\"2001:db8::1:5\",1,2,\"authentication\",\"x\",3/4,0,FATAL,28P01,\"password authentication failed for user \"\"app\"\"\",\"Connection matched",
+                one("postgresql", "2001:db8::1", "app", false),
+            ),
+            (
+                "2025-01-21 20:34:00.1 UTC,\"app\",\"shop\",9,\"[local]\",1,2,\"authentication\",\"x\",3/4,0,LOG,00000,\"connection authorized: user=app database=shop\",",
+                one("postgresql", "", "app", true),
+            ),
+            (
+                "2025-01-21 20:34:00.1 UTC,\"app\",\"shop\",9,\"10.0.0.1:5\",1,2,\"idle\",\"x\",3/4,0,ERROR,42P01,\"no such relation\",",
+                None,
+            ),
             ("", None),
         ] {
             assert_eq!(told(line), expected, "{line}");

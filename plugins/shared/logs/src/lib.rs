@@ -7,12 +7,14 @@
 
 mod access;
 mod clock;
+pub mod csv;
 mod follow;
 mod lines;
 mod top;
 
 pub use access::{Request, parse};
 pub use clock::{month, seconds_of};
+pub use csv::csvlog;
 pub use follow::{Follower, Position, Read, follow};
 pub use lines::Lines;
 pub use top::Top;

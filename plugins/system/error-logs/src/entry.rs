@@ -1,6 +1,7 @@
 //! One error, from a line of a log file in one of the formats that are met.
 
 use serde::Deserialize;
+use shared_logs::csv::{column, csvlog};
 
 /// An error.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -72,36 +73,10 @@ fn postgres(severity: &str, sqlstate: Option<String>, message: String) -> Option
     Some(Entry { who: "postgresql".into(), message, sqlstate, worst: severity == "PANIC" })
 }
 
-/// PostgreSQL's csvlog: the twelfth field is the severity, then the SQLSTATE and the message.
+/// PostgreSQL's csvlog.
 fn csv(text: &str) -> Option<Entry> {
-    let fields = fields(text);
-    let severity = fields.get(11)?;
-    let state = fields.get(12).filter(|state| state.len() == 5)?;
-    postgres(severity, Some(state.clone()), fields.get(13)?.clone())
-}
-
-/// Fields of a line, some in quotation marks, which are doubled inside; as many as are needed.
-fn fields(text: &str) -> Vec<String> {
-    let (mut fields, mut field, mut quoted) = (vec![], String::new(), false);
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' if quoted && letters.peek() == Some(&'"') => {
-                field.push('"');
-                letters.next();
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => {
-                fields.push(std::mem::take(&mut field));
-                if fields.len() > 13 {
-                    return fields;
-                }
-            }
-            letter => field.push(letter),
-        }
-    }
-    fields.push(field);
-    fields
+    let fields = csvlog(text)?;
+    postgres(&fields[column::SEVERITY], Some(fields[column::STATE].clone()), fields[column::MESSAGE].clone())
 }
 
 #[cfg(test)]
