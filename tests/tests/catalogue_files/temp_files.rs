@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use hostler_tests::{Hostler, Output};
+use hostler_tests::{Hostler, Output, Postgres};
 
 fn old(path: &Path) {
     let touched = Command::new("touch").args(["-h", "-d", "30 days ago"]).arg(path).status().expect("touch");
@@ -86,4 +86,51 @@ fn a_directory_that_is_gone_is_unknown() {
     fs::remove_dir(&tmp).expect("it is removed");
     let gone = run(&host, "run");
     assert_eq!((gone.code, gone.findings("task")), (3, vec!["unknown not-looked-at tmp".to_owned()]), "{gone:?}");
+}
+
+#[test]
+fn what_postgresqls_queries_spill_is_told_and_what_a_crash_left_is_never_removed() {
+    let server = Postgres::start_with(&["work_mem=64kB"]);
+    server.execute("CREATE ROLE hostler LOGIN");
+    let host = Hostler::new(&format!(
+        "[postgres.shop]\ndsn = {:?}\n[directory.tmp]\npath = {:?}\n\
+         [tasks.task]\nplugin = \"system-temp-files\"\nbind.directories = [\"directory.tmp\"]\nbind.machine = \"machine\"\n\
+         bind.database = \"postgres.shop\"\nsettings = {{ spilled = \"~:1000000\", exclude = [] }}\n",
+        server.dsn("hostler", "postgres"),
+        server.directory().join("data/base").display().to_string(),
+    ));
+    host.install(&["system-temp-files"]);
+    let base = server.directory().join("data/base");
+    let found = |code: i32| {
+        let output = run(&host, "run");
+        assert_eq!(output.code, code, "{output:?}");
+        output
+    };
+    let first = found(3);
+    assert_eq!(
+        first.findings("task"),
+        ["unknown baseline-taken PostgreSQL", "unknown privilege-missing pgsql_tmp"],
+        "{first:?}"
+    );
+    assert!(first.stdout.contains("GRANT pg_monitor TO hostler;"), "{first:?}");
+    server.execute("GRANT pg_monitor TO hostler");
+    assert_eq!(found(0).findings("task"), Vec::<String>::new());
+    server.execute("SELECT count(*) FROM (SELECT n FROM generate_series(1, 300000) n ORDER BY random()) sorted");
+    // The server adds a session's figures up a moment after it has ended.
+    let mut sick = run(&host, "run");
+    hostler_tests::eventually("the server counts what was spilled", || {
+        if sick.code == 0 {
+            sick = run(&host, "run");
+        }
+        sick.code != 0
+    });
+    assert_eq!((sick.code, sick.findings("task")), (1, vec!["warning queries-spill postgres".to_owned()]), "{sick:?}");
+    // As a crash leaves it where remove_temp_files_after_crash is off: the file of a session that is no more.
+    let left = file(&base, "pgsql_tmp/pgsql_tmp999999.0");
+    let crashed = found(1);
+    assert_eq!(crashed.findings("task"), ["warning temporary-files-left pgsql_tmp"], "{crashed:?}");
+    assert!(left.exists(), "the server alone removes it");
+    drop(server);
+    let gone = run(&host, "run");
+    assert!(gone.findings("task").contains(&"unknown server-not-looked-at PostgreSQL".to_owned()), "{gone:?}");
 }

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use hostler_sdk::files::{Entry, Identity, Kind, identity};
 use hostler_sdk::matches_pattern;
 
+/// How the names of PostgreSQL's temporary files and of their directories begin.
+const POSTGRESQL: &str = "pgsql_tmp";
+
 /// A file that may go.
 #[derive(Debug, Clone)]
 pub(crate) struct Old {
@@ -55,7 +58,7 @@ impl Rules<'_> {
 
     fn why_not(&self, entry: &Entry) -> Option<&'static str> {
         let metadata = &entry.metadata;
-        let below = entry.path.strip_prefix(&self.root)?;
+        let Some(below) = entry.path.strip_prefix(&self.root) else { return Some("elsewhere") };
         if metadata.kind != Kind::File {
             return Some("no regular file");
         }
@@ -64,6 +67,9 @@ impl Rules<'_> {
         }
         if below.split('/').any(|part| self.exclude.iter().any(|pattern| matches_pattern(pattern, part))) {
             return Some("excluded");
+        }
+        if below.split('/').any(|part| part.starts_with(POSTGRESQL)) {
+            return Some("PostgreSQL's own");
         }
         if metadata.links > 1 {
             return Some("it has another name elsewhere");

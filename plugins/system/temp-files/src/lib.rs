@@ -2,9 +2,11 @@
 //! settings, not open in any process, a regular file with one name, on the directory's own filesystem, and the very file
 //! that was looked at. Directories stay: an empty one is somebody's place.
 //!
-//! PostgreSQL's own temporary files are never touched: it clears them away itself, and losing one breaks a query.
+//! PostgreSQL's own temporary files are never touched, whatever the settings say: it clears them away itself, and losing
+//! one breaks a query. How much its queries spill is told beside, where a server is bound.
 
 mod choose;
+mod spill;
 
 use std::collections::BTreeSet;
 
@@ -22,6 +24,7 @@ struct Settings {
     exclude: Vec<String>,
     limit: usize,
     warning: Range,
+    spilled: Range,
 }
 
 async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
@@ -43,6 +46,12 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
         let remain = if context.is_check() { total } else { total.saturating_sub(freed) };
         left += remain;
         report(&directory, &chosen, remain, &settings);
+    }
+    match spill::look(&context, &settings).await {
+        Ok(()) => {}
+        Err(error) if error.is_unbound() => {}
+        Err(error) if error.ends_the_run() => return Err(error),
+        Err(error) => error.finding("server-not-looked-at", "PostgreSQL").report(),
     }
     Metric::gauge("temporary_files_old_bytes", left as f64).ranges(&settings.warning, &settings.warning).report();
     let verb = if context.is_check() { "would be removed" } else { "removed" };
