@@ -24,13 +24,18 @@ fn measured(host: &Hostler, days_ago: f64, metric: &str, range: &str, value: f64
     let text = std::fs::read_to_string(host.configuration()).expect("a configuration");
     let line = text.lines().find(|line| line.starts_with("settings.steps")).expect("the steps").to_owned();
     host.configure(&text.replace(&line, &format!("settings.steps = [{step:?}]")));
-    let mut command = host.command(&["run", "measure"]);
+    let output = ran(host, "measure", days_ago);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+/// Runs a task so many days ago.
+fn ran(host: &Hostler, task: &str, days_ago: f64) -> std::process::Output {
+    let mut command = host.command(&["run", task, "--format", "json"]);
     command
         .env("LD_PRELOAD", "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
         .env("FAKETIME", format!("-{}s", days_ago * 86_400.0));
     command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    let output = command.output().expect("hostler starts");
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    command.output().expect("hostler starts")
 }
 
 fn run(host: &Hostler) -> Output {

@@ -1,15 +1,21 @@
 //! When what grows reaches its end: a line through the history of each metric that has a limit, drawn so that one clean-up
 //! or one large import does not turn it, with the range in which the day lies. On a short history nothing is said: a line
-//! through a week says what a week says.
+//! through a week says what a week says. What no other task measures, a PostgreSQL server is asked for here.
+
+mod limit;
+mod server;
 
 use std::collections::BTreeMap;
 
 use hostler_sdk::history::{self, Series};
+use hostler_sdk::postgres;
 use hostler_sdk::prelude::*;
-use shared_history::{days_before, name, points, slope};
+use shared_history::{days_before, median, name, points, slope};
 
 hostler_sdk::plugin!(Settings, run);
 
+/// What is measured here, and has no limit unless the operator gives one.
+const WITHOUT: [&str; 3] = ["postgres_database_bytes", "postgres_wal_bytes_total", "postgres_transactions_total"];
 /// Beyond, a line says nothing.
 const FAR: f64 = 3650.0;
 
@@ -33,21 +39,48 @@ struct Reached {
 }
 
 async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
-    let mut limits = BTreeMap::new();
-    for (metric, limit) in &settings.limits {
-        let value: f64 = limit.parse().map_err(|_| {
-            TaskError::new(format!("settings.limits.{metric} is {limit:?}, which is no number"))
-                .remedy("write the value at which the metric is at its end, such as \"100\"")
-        })?;
-        limits.insert(metric.clone(), value);
+    let limits = limit::read(&settings.limits)?;
+    for target in postgres::targets("databases") {
+        match server::measure(&target).await {
+            Ok(()) => {}
+            Err(error) if error.ends_the_run() => return Err(error),
+            Err(error) => error.finding("server-not-looked-at", &target).report(),
+        }
     }
     let now = context.planned_at();
     let mut series = vec![];
-    for metric in limits.keys() {
+    let without = WITHOUT.iter().copied().filter(|metric| !limits.contains_key(*metric));
+    for metric in limits.keys().map(String::as_str).chain(without) {
         series
             .extend(history::metrics(&settings.tasks, metric, days_before(now, f64::from(settings.days)), None).await?);
     }
+    report_growth(&series, &limits, now, &settings);
     Ok(report(&series, &limits, now, &settings))
+}
+
+/// What grows and has its end only where the operator knows one. A counter's figure is its rate a second.
+fn report_growth(series: &[Series], limits: &BTreeMap<String, f64>, now: Timestamp, settings: &Settings) {
+    let mut table = Table::new("what grows, without a limit of its own", &["metric", "usual", "a day"]);
+    for one in series.iter().filter(|one| !limits.contains_key(&one.metric)) {
+        let points = points(one);
+        let known = points.first().is_some_and(|(first, _)| is_known(*first, now, settings));
+        let values: Vec<f64> = points.iter().map(|(_, value)| *value).collect();
+        if let (true, Some(usual), Some(slope)) = (known, median(&values), slope(&points)) {
+            let is_bytes = one.metric.contains("_bytes");
+            let show = |value: f64| {
+                if is_bytes { ByteSize::from_f64(value).to_string() } else { format!("{value:.1}") }
+            };
+            let rate = if one.metric.ends_with("_total") { " a second" } else { "" };
+            let sign = if slope.median < 0.0 { "-" } else { "+" };
+            let change = show(slope.median.abs());
+            table.row(&[&name(one), &format!("{}{rate}", show(usual)), &format!("{sign}{change}{rate}")]);
+        }
+    }
+    table.report();
+}
+
+fn is_known(first: u64, now: Timestamp, settings: &Settings) -> bool {
+    Timestamp(first).until(now).as_days() >= f64::from(settings.least_days)
 }
 
 fn report(series: &[Series], limits: &BTreeMap<String, f64>, now: Timestamp, settings: &Settings) -> String {
@@ -60,7 +93,7 @@ fn report(series: &[Series], limits: &BTreeMap<String, f64>, now: Timestamp, set
         let Some(limit) = limits.get(&one.metric) else { continue };
         let points = points(one);
         let (Some((first, _)), Some((_, last))) = (points.first(), points.last()) else { continue };
-        if Timestamp(*first).until(now).as_days() < f64::from(settings.least_days) {
+        if !is_known(*first, now, settings) {
             short += 1;
             continue;
         }
