@@ -109,3 +109,62 @@ fn who_warms_already_is_let_to_and_keys_of_others_are_never_written() {
     );
     assert_eq!(site.keys(), 0);
 }
+
+/// A site whose task remembers the two most used keys, under a server that evicts so.
+fn remembering(policy: &str) -> Site {
+    let site = site(&["--maxmemory", "100mb", "--maxmemory-policy", policy], "");
+    let text = std::fs::read_to_string(site.host.configuration()).expect("a configuration");
+    let (before, after) = text.split_once("queries = {").expect("the queries");
+    let (_, after) = after.split_once('}').expect("their end");
+    let lookup = "SELECT 'product:' || id AS key, name AS value FROM public.product WHERE 'product:' || id = ANY ($1)";
+    let allow = "\"+scan\", \"+object|freq\", \"+object|idletime\", \"~product:*\"]";
+    let text = format!("{before}queries = {{}}, lookups = {{ \"product:\" = {lookup:?} }}, remember = 2{after}");
+    site.host.configure(&text.replace("\"~product:*\"]", allow));
+    site
+}
+
+#[test]
+fn the_most_used_keys_of_the_last_run_are_warmed_after_a_flush() {
+    for policy in ["allkeys-lru", "allkeys-lfu"] {
+        let site = remembering(policy);
+        let mut connection = site.cache.connection();
+        for number in 1..=20 {
+            redis::cmd("SET").arg(format!("product:{number}")).arg("x").query::<()>(&mut connection).expect("a key");
+        }
+        // Idle time is counted in seconds.
+        std::thread::sleep(std::time::Duration::from_millis(2100));
+        for _ in 0..3000 {
+            for key in ["product:7", "product:9"] {
+                redis::cmd("GET").arg(key).query::<String>(&mut connection).expect("a value");
+            }
+        }
+        let first = site.host.run(&["run", "task", "--format", "json"]);
+        assert_eq!(first.code, 3, "{policy}: {first:?}");
+        assert_eq!(first.findings("task"), ["unknown baseline-taken product:"]);
+        redis::cmd("FLUSHALL").query::<()>(&mut connection).expect("it is empty");
+        let plan = site.host.run(&["plan", "task", "--format", "json"]);
+        assert_eq!(plan.task("task")["summary"], "2 wanted keys: 0 fresh, 2 would be written", "{policy}: {plan:?}");
+        assert_eq!(site.keys(), 0, "a plan writes nothing");
+        let run = site.host.run(&["run", "task", "--format", "json"]);
+        assert_eq!(run.code, 0, "{policy}: {run:?}");
+        assert_eq!(run.task("task")["summary"], "2 wanted keys: 0 fresh, 2 written");
+        let value: String = redis::cmd("GET").arg("product:7").query(&mut connection).expect("a value");
+        assert!(value.ends_with('7') && value.len() == 501, "it is the source's: {value}");
+        // What the source no longer has is forgotten, and what was brought back is known still.
+        site.postgres.execute("DELETE FROM product WHERE id = 9");
+        redis::cmd("FLUSHALL").query::<()>(&mut connection).expect("it is empty");
+        let again = site.host.run(&["run", "task", "--format", "json"]);
+        assert_eq!(again.task("task")["summary"], "1 wanted key: 0 fresh, 1 written", "{policy}: {again:?}");
+    }
+}
+
+#[test]
+fn a_user_that_may_not_ask_for_the_use_of_keys_is_told() {
+    let site = remembering("allkeys-lru");
+    let text = std::fs::read_to_string(site.host.configuration()).expect("a configuration");
+    site.host.configure(&text.replace("\"+object|freq\", \"+object|idletime\", ", ""));
+    redis::cmd("SET").arg("product:1").arg("x").query::<()>(&mut site.cache.connection()).expect("a key");
+    let run = site.host.run(&["run", "task", "--format", "json"]);
+    let findings = run.findings("task");
+    assert!(run.code == 3 && findings.contains(&"unknown keys-not-ranked product:".to_owned()), "{run:?}");
+}

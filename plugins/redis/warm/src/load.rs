@@ -1,11 +1,11 @@
-//! One query, read as it comes and written in batches.
+//! One query, read as it comes and written in batches, or asked for the keys that the last run remembered.
 
 use std::thread::sleep;
 
-use hostler_sdk::postgres::Database;
+use hostler_sdk::postgres::{Database, Parameter};
 use hostler_sdk::prelude::*;
 use hostler_sdk::redis::{Command, Execution, Server};
-use hostler_sdk::{Reply, progress};
+use hostler_sdk::{Reply, join, progress};
 
 use crate::{Settings, tally::Tally};
 
@@ -15,6 +15,7 @@ const BATCH: usize = 250;
 /// A key and its value.
 type Pair = (String, String);
 
+/// The rows of a query, the next of them read while these are written.
 pub(crate) async fn load(
     context: &Context,
     database: &Database,
@@ -25,35 +26,83 @@ pub(crate) async fn load(
 ) -> Result<(), TaskError> {
     let mut rows = database.query(query, &[]).await?;
     let _step = context.step(&format!("write keys under {}", tally.prefix), settings.most, settings.most)?;
-    while let Some(batch) = rows.next().await? {
-        let mut pairs: Vec<Pair> = vec![];
-        for row in batch.rows() {
-            if tally.wanted >= settings.most {
-                break;
-            }
-            tally.wanted += 1;
-            let key: String = row.get("key")?;
-            if key.starts_with(&tally.prefix) {
-                pairs.push((key, row.get("value")?));
-            } else {
-                tally.strange.get_or_insert(hostler_sdk::redis::shown(key.as_bytes()));
-            }
-        }
-        for pairs in pairs.chunks(BATCH) {
-            if tally.stopped.is_none() {
-                tally.stopped = context.stop_requested().map(str::to_owned);
-            }
-            if tally.stopped.is_none() {
-                tally.stopped = full(cache, settings).await?;
-            }
-            if tally.stopped.is_none() {
-                write(context, cache, pairs, settings, tally).await?;
-            }
-        }
-        if tally.wanted >= settings.most || tally.stopped.is_some() {
+    (tally.asked, tally.left) = (false, settings.most);
+    let mut next = rows.next().await?;
+    while let Some(batch) = next {
+        let pairs = pairs(batch.rows(), tally)?;
+        let (written, read) = join!(write_all(context, cache, &pairs, settings, tally), rows.next());
+        written?;
+        if tally.left == 0 || tally.stopped.is_some() {
             break;
         }
         progress(tally.wanted, None, &format!("warming {}", tally.prefix));
+        next = read?;
+    }
+    Ok(())
+}
+
+/// The rows of the keys that the last run remembered; returns those keys that the source still has.
+pub(crate) async fn load_remembered(
+    context: &Context,
+    database: &Database,
+    cache: &Server,
+    (query, keys): (&str, &[String]),
+    settings: &Settings,
+    tally: &mut Tally,
+) -> Result<Vec<String>, TaskError> {
+    let most = keys.len() as u64;
+    let _step = context.step(&format!("write the most used keys under {}", tally.prefix), most, most)?;
+    (tally.asked, tally.left) = (false, most);
+    let mut found = vec![];
+    for asked in keys.chunks(BATCH) {
+        let rows = database.query(query, &[Parameter::from(asked)]).await?.rows().await?;
+        let mut pairs = pairs(rows.iter(), tally)?;
+        // In their order, and no other than was asked for.
+        pairs.retain(|(key, _)| asked.contains(key));
+        pairs.sort_by_key(|(key, _)| asked.iter().position(|one| one == key));
+        write_all(context, cache, &pairs, settings, tally).await?;
+        found.extend(pairs.into_iter().map(|(key, _)| key));
+    }
+    Ok(found)
+}
+
+/// The keys and values of rows, as many as are left to be wanted.
+fn pairs(rows: impl Iterator<Item = Row>, tally: &mut Tally) -> Result<Vec<Pair>, TaskError> {
+    let mut pairs = vec![];
+    for row in rows {
+        if tally.left == 0 {
+            break;
+        }
+        tally.left -= 1;
+        tally.wanted += 1;
+        let key: String = row.get("key")?;
+        if key.starts_with(&tally.prefix) {
+            pairs.push((key, row.get("value")?));
+        } else {
+            tally.strange.get_or_insert(hostler_sdk::redis::shown(key.as_bytes()));
+        }
+    }
+    Ok(pairs)
+}
+
+async fn write_all(
+    context: &Context,
+    cache: &Server,
+    pairs: &[Pair],
+    settings: &Settings,
+    tally: &mut Tally,
+) -> Result<(), TaskError> {
+    for pairs in pairs.chunks(BATCH) {
+        if tally.stopped.is_none() {
+            tally.stopped = context.stop_requested().map(str::to_owned);
+        }
+        if tally.stopped.is_none() {
+            tally.stopped = full(cache, settings).await?;
+        }
+        if tally.stopped.is_some() {
+            break;
+        }
+        write(context, cache, pairs, settings, tally).await?;
     }
     Ok(())
 }
@@ -81,8 +130,8 @@ async fn write(
     if stale.is_empty() {
         return Ok(());
     }
-    // In a check one stands for all of a query: the step says how many there may be.
-    let first = tally.planned == 0;
+    // In a check one stands for all of a step, which says how many there may be.
+    let first = !std::mem::replace(&mut tally.asked, true);
     tally.planned += stale.len() as u64;
     if context.is_check() && !first {
         return Ok(());

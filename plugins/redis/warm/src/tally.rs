@@ -11,6 +11,10 @@ pub(crate) struct Tally {
     pub wanted: u64,
     pub fresh: u64,
     pub planned: u64,
+    /// How many rows of the step under way may still be wanted.
+    pub left: u64,
+    /// Whether the step under way has asked for an effect.
+    pub asked: bool,
     pub written: u64,
     /// Keys that the server refused, with its first reason.
     pub refused: Option<(u64, String)>,

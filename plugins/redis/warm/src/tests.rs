@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use load::time_to_live;
+use remember::Ranking;
 
 const MANIFEST: &str = include_str!("../plugin.toml");
 
@@ -57,9 +58,32 @@ fn the_jitter_spreads_what_would_expire_at_once() {
 }
 
 #[test]
+fn the_most_used_keys_are_kept_in_bounded_memory_and_the_lock_is_none_of_them() {
+    let mut ranking = Ranking::new(3);
+    for number in 0..5000_i64 {
+        ranking.add(format!("product:{number}").as_bytes(), number % 4000);
+    }
+    ranking.add(b"product:3999", 3999);
+    ranking.add(b"product:\xff", 9999);
+    ranking.add(format!("product:{LOCK}").as_bytes(), 9999);
+    assert_eq!(ranking.keys(), ["product:3999", "product:3998", "product:3997"]);
+    assert_eq!(Ranking::new(0).keys(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_used_now_goes_before_what_was_brought_back() {
+    let settings = settings_with(json!({"remember": 3}));
+    let keys = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<String>>();
+    assert_eq!(remember::next(keys(&["b", "a"]), keys(&["a", "c", "d"]), &settings), ["b", "a", "c"]);
+    assert_eq!(remember::next(vec![], keys(&["a", "c"]), &settings), ["a", "c"], "after a flush");
+}
+
+#[test]
 fn bad_settings_are_refused() {
     refuses_each(MANIFEST, &[("queries", json!("SELECT 1")), ("queries", json!({"a:": 1}))]);
     for (name, value) in [
+        ("lookups", json!(["SELECT 1"])),
+        ("remember", json!(-1)),
         ("rate", json!(0)),
         ("most", json!(0)),
         ("ceiling", json!(0)),
