@@ -105,3 +105,48 @@ fn a_certificate_that_expires_tomorrow_is_critical_and_a_fresh_one_is_ok() {
         assert_eq!(run.code, code, "{days} days: {run:?}");
     }
 }
+
+#[test]
+fn a_keystore_is_looked_into_with_its_password_and_unknown_without() {
+    let host = Hostler::new(
+        "[directory.certificates]\npath = \"{directory}/certificates\"\n\
+         [tasks.task]\nplugin = \"security-certificates\"\nbind.certificates = [\"directory.certificates\"]\n",
+    );
+    host.install(&["security-certificates"]);
+    let directory = host.path().join("certificates");
+    fs::create_dir_all(&directory).expect("a directory");
+    let made = |days: &str| {
+        let script = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=shop.example -days \"$1\" -keyout key -out crt 2>/dev/null && \
+                      openssl pkcs12 -export -inkey key -in crt -out certificates/shop.p12 -passout pass:hunter2 && chmod 600 certificates/shop.p12";
+        let output =
+            Command::new("sh").args(["-c", script, "sh", days]).current_dir(host.path()).status().expect("openssl");
+        assert!(output.success());
+    };
+    made("365");
+    let locked = host.run(&["run", "task", "--format", "json"]);
+    assert_eq!(
+        (locked.code, locked.findings("task")),
+        (
+            3,
+            vec![
+                "unknown password-wrong certificates/shop.p12".to_owned(),
+                "unknown no-certificates certificates".to_owned()
+            ]
+        ),
+        "{locked:?}"
+    );
+    let text = fs::read_to_string(host.configuration()).expect("a configuration");
+    host.configure(&(text + "settings.pkcs12_password = \"hunter2\"\n"));
+    let well = host.run(&["run", "task", "--format", "json"]);
+    assert_eq!((well.code, well.findings("task")), (0, vec![]), "{well:?}");
+    assert!(well.stdout.contains("1 key compared") && !well.stdout.contains("hunter2"), "{well:?}");
+    let text = fs::read_to_string(host.configuration()).expect("a configuration");
+    host.configure(
+        &text.replace(
+            "pkcs12_password",
+            "long_lived = \"0s\"\nsettings.warning_left = \"400d\"\nsettings.pkcs12_password",
+        ),
+    );
+    let soon = host.run(&["run", "task", "--format", "json"]);
+    assert_eq!(soon.findings("task"), ["warning expires-soon certificates/shop.p12"], "{soon:?}");
+}

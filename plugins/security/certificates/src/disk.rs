@@ -11,9 +11,9 @@ use hostler_sdk::prelude::*;
 use x509_parser::pem::Pem;
 
 use crate::Settings;
-use crate::certificate::{Certificate, PublicPart};
-use crate::key;
 use crate::place::Place;
+use crate::{key, keystore};
+use shared_certificates::{Certificate, PublicPart, generation};
 
 /// A chain of certificates is a few thousand bytes.
 const LARGEST: usize = 1 << 20;
@@ -38,6 +38,8 @@ pub(crate) struct Contents {
     pub(crate) has_private_key: bool,
     /// Why a part of it could not be read.
     pub(crate) damaged: Option<String>,
+    /// Whether the password in the settings does not open it.
+    pub(crate) locked: bool,
 }
 
 pub(crate) async fn look(directory: &Directory, settings: &Settings) -> Result<Found, TaskError> {
@@ -61,6 +63,7 @@ pub(crate) async fn look(directory: &Directory, settings: &Settings) -> Result<F
     let mut read: BTreeMap<String, Contents> = BTreeMap::new();
     for (below, entry) in &files {
         let contents = match files::read(&entry.path, LARGEST).await {
+            Ok(bytes) if is_keystore(below) => keystore::open(&bytes, settings.pkcs12_password.as_deref()),
             Ok(bytes) => parse(&bytes),
             Err(error) if error.ends_the_run() => return Err(error),
             // A key that the host's user may not read is as it should be.
@@ -94,6 +97,17 @@ pub(crate) fn judge(directory: &str, read: &BTreeMap<String, Contents>, modes: &
             finding!(Severity::Unknown, "damaged", subject.as_str(), "a part of it could not be read: {damage}")
                 .remedy("compare it with where it came from, or name it in `ignore`")
                 .report();
+        }
+        if contents.locked {
+            finding!(
+                Severity::Unknown,
+                "password-wrong",
+                subject.as_str(),
+                "the password in the settings does not open it, so its certificates were not looked at"
+            )
+            .remedy("set `pkcs12_password` in the task's settings, or name the file in `ignore` and give it a task of its own")
+            .report();
+            continue;
         }
         // `pem` says how a file is written; the other endings say that a certificate is in it.
         if *contents == Contents::default() && split(below).2 != "pem" {
@@ -171,14 +185,11 @@ fn interesting(below: &str) -> bool {
 }
 
 fn is_certificate(below: &str) -> bool {
-    matches!(split(below).2, "pem" | "crt" | "cer")
+    matches!(split(below).2, "pem" | "crt" | "cer") || is_keystore(below)
 }
 
-/// certbot's names: `fullchain7` is `fullchain` and 7.
-fn generation(stem: &str) -> Option<(&str, u32)> {
-    let kind = stem.trim_end_matches(|letter: char| letter.is_ascii_digit());
-    let is_certbots = matches!(kind, "cert" | "chain" | "fullchain" | "privkey");
-    Some((kind, stem[kind.len()..].parse().ok()?)).filter(|_| is_certbots)
+fn is_keystore(below: &str) -> bool {
+    matches!(split(below).2, "p12" | "pfx")
 }
 
 /// Whether certbot made a newer one beside it: the older ones are kept, and expire.

@@ -3,7 +3,7 @@
 use hostler_sdk::{Duration, Measure, Severity, Timestamp, judged_below};
 
 use crate::Settings;
-use crate::certificate::Certificate;
+use shared_certificates::Certificate;
 
 /// What time says about a certificate.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,19 +4,11 @@
 //! whether a key belongs to a certificate. Where it cannot (an encrypted key, one without its public half) nothing is
 //! said rather than guessed.
 
-use x509_parser::asn1_rs::{Any, FromDer};
+use crate::der::{BITS, INTEGER, OCTETS, element, sequence};
+use shared_certificates::{PublicPart, without_zeros};
 
-use crate::certificate::{PublicPart, without_zeros};
-
-const INTEGER: u32 = 2;
-const BITS: u32 = 3;
-const OCTETS: u32 = 4;
-const SEQUENCE: u32 = 16;
 /// `[1]`, where SEC1 and PKCS#8 put the public key.
 const PUBLIC: u32 = 1;
-
-/// One element: whether its tag is context-specific, the tag, the content.
-type Element<'a> = (bool, u32, &'a [u8]);
 
 /// The public half of a private key, as PEM labels and holds it.
 pub(crate) fn public_part(label: &str, der: &[u8]) -> Option<PublicPart> {
@@ -61,21 +53,4 @@ fn curve(der: &[u8]) -> Option<PublicPart> {
     let (_, _, explicit) = elements.iter().find(|(context, tag, _)| *context && *tag == PUBLIC)?;
     let (_, BITS, bits) = element(explicit)?.1 else { return None };
     Some(PublicPart::Bits(bits.get(1..)?.to_vec()))
-}
-
-fn sequence(der: &[u8]) -> Option<Vec<Element<'_>>> {
-    let (_, (false, SEQUENCE, mut content)) = element(der)? else { return None };
-    let mut elements = vec![];
-    while !content.is_empty() {
-        let (rest, one) = element(content)?;
-        elements.push(one);
-        content = rest;
-    }
-    Some(elements)
-}
-
-fn element(der: &[u8]) -> Option<(&[u8], Element<'_>)> {
-    let (rest, any) = Any::from_der(der).ok()?;
-    let context = any.header.class() == x509_parser::asn1_rs::Class::ContextSpecific;
-    Some((rest, (context, any.header.tag().0, any.data)))
 }

@@ -7,10 +7,12 @@
 //! Certificates now live 6 to 90 days, so time is judged by the share of the lifetime that is left; only for the
 //! long-lived ones it is days. Private keys are read for their public half alone, and never told.
 
-mod certificate;
+mod cipher;
+mod der;
 mod disk;
 mod expiry;
 mod key;
+mod keystore;
 mod place;
 mod served;
 
@@ -28,6 +30,7 @@ struct Settings {
     warning_left: Duration,
     critical_left: Duration,
     depth: u32,
+    pkcs12_password: Option<String>,
     ignore: Vec<String>,
     server_names: BTreeMap<String, String>,
     starttls: BTreeMap<String, String>,
@@ -52,7 +55,7 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
                         Severity::Unknown,
                         "no-certificates",
                         directory.name(),
-                        "there is no certificate in it (*.pem, *.crt, *.cer)"
+                        "there is no certificate in it (*.pem, *.crt, *.cer, *.p12, *.pfx)"
                     )
                     .remedy(
                         "bind the directory that holds the certificates, as files and not as links, or raise `depth`",

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use hostler_sdk::prelude::*;
 
-use crate::certificate::Certificate;
 use crate::{Settings, expiry};
+use shared_certificates::Certificate;
 
 /// A file, or what a server sent.
 #[derive(Debug, Clone, PartialEq)]

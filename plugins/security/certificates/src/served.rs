@@ -4,8 +4,8 @@ use hostler_sdk::network::{Endpoint, Handshake, Starttls};
 use hostler_sdk::prelude::*;
 
 use crate::Settings;
-use crate::certificate::Certificate;
 use crate::place::Place;
+use shared_certificates::Certificate;
 
 pub(crate) async fn look(endpoint: &Endpoint, settings: &Settings) -> Result<Place, TaskError> {
     let name = endpoint.name();

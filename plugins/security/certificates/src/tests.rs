@@ -9,8 +9,8 @@ use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, 
 use serde_json::json;
 
 use super::*;
-use crate::certificate::{Certificate, PublicPart};
 use crate::disk::{Contents, parse};
+use shared_certificates::{Certificate, PublicPart};
 
 const MANIFEST: &str = include_str!("../plugin.toml");
 
@@ -340,4 +340,67 @@ fn a_file_without_a_certificate_in_it_is_unknown() {
         let (recorded, _) = look(&[("shop.crt", text.into(), 0o644)], 1);
         assert_eq!(recorded.told(), [("damaged", "tls/shop.crt", Severity::Unknown)], "{text:?}");
     }
+}
+
+/// A PKCS#12 file of a chain and its key, as openssl writes it.
+fn exported(files: &Chain, password: &str, options: &[&str]) -> Vec<u8> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    std::fs::write(path("key"), &files.key).expect("a key");
+    std::fs::write(path("chain"), format!("{}{}{}", files.root, files.between, files.leaf)).expect("a chain");
+    let (key, chain, out, password) = (path("key"), path("chain"), path("out"), format!("pass:{password}"));
+    let given = ["pkcs12", "-export", "-inkey", &key, "-in", &chain, "-out", &out, "-passout", &password];
+    openssl(&[&given, options].concat());
+    std::fs::read(out).expect("it was written")
+}
+
+#[test]
+fn a_keystore_is_opened_in_each_way_in_which_it_is_written() {
+    let files = chained();
+    let leaf = parse(files.leaf.as_bytes()).chain.remove(0);
+    for (password, options) in [
+        ("correct horse", &[][..]),
+        ("pässword", &["-iter", "10000"]),
+        ("", &[]),
+        ("a", &["-legacy"]),
+        ("a", &["-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1"]),
+        ("a", &["-keypbe", "AES-128-CBC", "-certpbe", "AES-192-CBC", "-macalg", "sha512"]),
+        ("a", &["-keypbe", "DES-EDE3-CBC", "-certpbe", "NONE", "-macalg", "sha384"]),
+        ("a", &["-keypbe", "NONE", "-certpbe", "NONE", "-nomac"]),
+    ] {
+        let bytes = exported(&files, password, options);
+        let opened = keystore::open(&bytes, Some(password));
+        assert!(opened.damaged.is_none() && !opened.locked, "{options:?}: {opened:?}");
+        let titles: Vec<&str> = opened.chain.iter().map(|certificate| certificate.title.as_str()).collect();
+        assert_eq!(titles, [leaf.title.as_str(), "Between", "Root"], "{options:?}: the key's own comes first");
+        assert_eq!(opened.chain[0].serial, leaf.serial);
+        assert_eq!(opened.keys, std::slice::from_ref(&leaf.public_key), "{options:?}");
+        assert!(opened.has_private_key);
+    }
+}
+
+#[test]
+fn a_keystore_with_another_password_is_unknown_and_a_damaged_one_too() {
+    let files = chained();
+    let bytes = exported(&files, "right", &[]);
+    let told = |contents: Contents| {
+        let read = BTreeMap::from([("shop.p12".to_owned(), contents)]);
+        testing::record(|| {
+            let found = disk::judge("tls", &read, &BTreeMap::new());
+            place::judge_all(&found.places, &settings(), january(1));
+        })
+    };
+    assert_eq!(told(keystore::open(&bytes, Some("right"))).told(), []);
+    for password in [None, Some("wrong")] {
+        let recorded = told(keystore::open(&bytes, password));
+        assert_eq!(recorded.told(), [("password-wrong", "tls/shop.p12", Severity::Unknown)]);
+    }
+    let unsealed = exported(&files, "right", &["-nomac"]);
+    let opened = keystore::open(&unsealed, Some("wrong"));
+    assert!(opened.chain.len() == 3 && opened.keys.is_empty(), "openssl leaves the certificates open then: {opened:?}");
+    for length in (0..bytes.len()).step_by(17) {
+        let cut = keystore::open(&bytes[..length], Some("right"));
+        assert!(cut.chain.is_empty() && (cut.damaged.is_some() || cut.locked), "{length}: {cut:?}");
+    }
+    assert_eq!(told(keystore::open(b"no keystore", None)).told(), [("damaged", "tls/shop.p12", Severity::Unknown)]);
 }
