@@ -24,6 +24,7 @@ const LARGER: &[(&str, usize)] = &[
     ("monitoring-rollup", 440_000),
     ("node-dependencies", 377_000),
     ("node-runtime", 382_000),
+    ("postgres-archive", 445_000),
     ("postgres-index-health", 310_000),
     ("postgres-tuning", 325_000),
     ("postgres-vacuum", 305_000),
