@@ -15,9 +15,11 @@ pub struct Bloat {
     pub least: ByteSize,
 }
 
-/// Where the extensions are.
+/// Where the extensions are. From PostgreSQL 17 on amcheck can also tell whether a unique index holds a key twice.
 pub const EXTENSIONS: &str = "
-    SELECT e.extname::text AS name, n.nspname::text AS schema
+    SELECT e.extname::text AS name, n.nspname::text AS schema,
+        EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = n.oid AND p.proname = 'bt_index_check' AND p.pronargs = 3
+            AND has_function_privilege(p.oid, 'EXECUTE')) AS checks_unique
     FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
     WHERE e.extname IN ('pgstattuple', 'amcheck')";
 
@@ -43,6 +45,8 @@ pub struct Extensions {
     pub pgstattuple: Option<String>,
     /// The schema of amcheck.
     pub amcheck: Option<String>,
+    /// Whether the role may have amcheck look for keys that are there twice.
+    pub checks_unique: bool,
 }
 
 impl Extensions {
@@ -57,7 +61,10 @@ impl Extensions {
             let schema = Some(row.get("schema")?);
             match row.get("name")? {
                 "pgstattuple" => extensions.pgstattuple = schema,
-                _ => extensions.amcheck = schema,
+                _ => {
+                    extensions.amcheck = schema;
+                    extensions.checks_unique = row.get("checks_unique")?;
+                }
             }
         }
         Ok(extensions)

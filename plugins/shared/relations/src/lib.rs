@@ -3,5 +3,7 @@
 
 pub mod conditions;
 pub mod index;
+pub mod partition;
 pub mod size;
 pub mod space;
+pub mod table;
