@@ -1,5 +1,6 @@
 //! The plugins that move, keep and drop data, on real PostgreSQL servers.
 
+mod archive;
 mod rollup;
 
 use hostler_tests::{Hostler, Postgres};
