@@ -67,6 +67,75 @@ fn a_hit_rate_needs_two_runs_and_tells_misses_from_hits() {
     assert_eq!(third.code, 0, "{third:?}");
 }
 
+/// Lookups of keys that are not there.
+fn misses(server: &RedisServer, count: u32) {
+    let mut pipeline = redis::pipe();
+    for number in 0..count {
+        pipeline.cmd("GET").arg(format!("missing:{number}")).ignore();
+    }
+    pipeline.query::<()>(&mut server.connection()).expect("answers");
+}
+
+#[test]
+fn a_hit_rate_notices_a_reset_and_names_the_database_that_lost_its_keys() {
+    let server = RedisServer::start();
+    let host = host(&server, "redis-hit-rate", "");
+    keys(&server, "there:", 500);
+    misses(&server, 3000);
+    assert_eq!(host.run(&["run", "task", "--format", "json"]).findings("task"), ["unknown baseline-taken server"]);
+    redis::cmd("CONFIG").arg("RESETSTAT").query::<()>(&mut server.connection()).expect("they are reset");
+    // More misses than before, so that hits and misses alone would look as if they had only grown.
+    misses(&server, 5000);
+    let reset = host.run(&["run", "task", "--format", "json"]);
+    assert_eq!(
+        (reset.code, reset.findings("task")),
+        (3, vec!["unknown baseline-taken server".to_owned()]),
+        "{reset:?}"
+    );
+    redis::cmd("FLUSHALL").query::<()>(&mut server.connection()).expect("it is empty");
+    misses(&server, 2000);
+    let sick = host.run(&["run", "task", "--format", "json"]);
+    assert_eq!((sick.code, sick.findings("task")), (2, vec!["critical hit-rate server".to_owned()]), "{sick:?}");
+    assert!(sick.stdout.contains("Database 0 has 0 of the 500 keys that it had."), "{sick:?}");
+}
+
+#[test]
+fn a_hit_rate_begins_anew_with_another_server_on_the_port() {
+    let server = RedisServer::start();
+    let host = host(&server, "redis-hit-rate", "");
+    misses(&server, 10);
+    assert_eq!(host.run(&["run", "task"]).code, 3);
+    let restarted = RedisServer::start();
+    misses(&restarted, 5000);
+    let text = std::fs::read_to_string(host.configuration()).expect("a configuration");
+    host.configure(&text.replace(&server.url(), &restarted.url()));
+    let found = host.run(&["run", "task", "--format", "json"]);
+    assert_eq!(
+        (found.code, found.findings("task")),
+        (3, vec!["unknown baseline-taken server".to_owned()]),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn memory_near_its_limit_is_critical_and_large_keys_and_prefixes_are_named() {
+    let server = RedisServer::start_with(&["--maxmemory", "50mb", "--maxmemory-policy", "noeviction"]);
+    keys(&server, "small:", 100);
+    redis::cmd("SETRANGE")
+        .arg("big:blob")
+        .arg(45_000_000)
+        .arg("x")
+        .query::<()>(&mut server.connection())
+        .expect("a key");
+    let host = host(&server, "redis-memory", "settings = { warning = \"60\", critical = \"80\", largest = \"10MB\" }");
+    let sick = host.run(&["run", "task", "--format", "json"]);
+    assert_eq!(sick.code, 2, "{sick:?}");
+    let findings = sick.findings("task");
+    assert!(findings.contains(&"critical memory-used maxmemory".to_owned()), "{findings:?}");
+    assert!(findings.contains(&"warning key-large big:blob".to_owned()), "{findings:?}");
+    assert!(sick.stdout.contains("every write fails with OOM") && sick.stdout.contains("big:"), "{sick:?}");
+}
+
 #[test]
 fn addresses_of_clusters_and_sentinels_are_refused_with_a_clear_error() {
     for url in ["redis+cluster://127.0.0.1:1", "redis-sentinel://127.0.0.1:1"] {

@@ -15,9 +15,10 @@ fn info(run: &str, hits: u64, misses: u64, commands: u64) -> Info {
 
 fn tell(earlier: Option<&Info>, now: &Info) -> Recorded {
     let settings: Settings = settings(MANIFEST, json!({}));
+    let earlier_keys = earlier.map(keys).unwrap_or_default();
     let earlier = earlier.map(|info| counters(info).unwrap());
     let difference = counters(now).unwrap().since(earlier.as_ref());
-    record(|| assess(now, &difference, &settings).unwrap())
+    record(|| assess(now, &difference, &earlier_keys, &settings).unwrap())
 }
 
 #[test]
@@ -40,7 +41,7 @@ fn little_traffic_says_nothing() {
     };
     assert!(is_too_little(&growth(999), &settings), "it stays the baseline's, for the next run");
     assert!(!is_too_little(&growth(1000), &settings) && !is_too_little(&Difference::Baseline, &settings));
-    let said = assess(&info("a", 0, 1, 2), &growth(1), &settings).unwrap();
+    let said = assess(&info("a", 0, 1, 2), &growth(1), &Keys::new(), &settings).unwrap();
     assert!(said.starts_with("1 lookup in ") && said.ends_with("too few to judge: it takes 1000"), "{said}");
 }
 
@@ -56,6 +57,22 @@ fn a_first_run_a_restart_and_a_reset_take_the_baseline_and_are_not_ok() {
         assert_eq!(recorded.told(), [("baseline-taken", "server", Severity::Unknown)]);
     }
     assert_eq!(tell(None, &before).metric("redis_keys"), Some(7.0));
+}
+
+#[test]
+fn a_database_that_lost_its_keys_is_named_beside_the_share() {
+    let shop = |keys: &str| {
+        Info::parse(&format!("run_id:a\r\nkeyspace_hits:0\r\nkeyspace_misses:{}\r\n{keys}", keys.len() * 1000))
+    };
+    let (before, after) = (
+        shop("db0:keys=100,expires=0\r\ndb3:keys=50,expires=0"),
+        shop("db0:keys=90,expires=9\r\ndb7:keys=1,expires=0,avg_ttl=12345"),
+    );
+    let recorded = tell(Some(&before), &after);
+    assert_eq!(recorded.told(), [("hit-rate", "server", Severity::Critical)]);
+    let detail = recorded.findings[0].detail.clone().unwrap_or_default();
+    assert!(detail.starts_with("Database 3 has 0 of the 50 keys that it had. Keys expire"), "{detail}");
+    assert_eq!(recorded.tables[0].rows, [["0", "90", "100", "9"], ["7", "1", "-", "0"]]);
 }
 
 #[test]
