@@ -34,6 +34,7 @@ fn replica(info: &Info, settings: &Settings) -> Result<String, TaskError> {
     if info.get("master_link_status") == Some("up") {
         let silent: f64 = info.number("master_last_io_seconds_ago")?;
         Metric::gauge("redis_primary_silent_seconds", silent.max(0.0)).report();
+        received(info, settings);
         let syncing = info.get("master_sync_in_progress") == Some("1");
         return Ok(if syncing { "a replica that is being filled".into() } else { "a replica that follows".into() });
     }
@@ -53,6 +54,26 @@ fn replica(info: &Info, settings: &Settings) -> Result<String, TaskError> {
     )
     .report();
     Ok("a replica without its primary".into())
+}
+
+/// What a replica has received and not yet applied: it is busy, and what it answers is older than its link says.
+fn received(info: &Info, settings: &Settings) {
+    let offset = |field: &str| info.number::<f64>(field).ok();
+    // From Redis 7 on they are told apart.
+    let Some((read, applied)) = offset("slave_read_repl_offset").zip(offset("slave_repl_offset")) else { return };
+    let gap = (read - applied).max(0.0);
+    Metric::gauge("redis_replica_unapplied_bytes", gap).report();
+    let (severity, limit) =
+        judged_above(gap, settings.behind_warning.as_f64(), settings.behind_critical.as_f64(), Measure::Bytes);
+    finding!(
+        severity,
+        "replica-behind",
+        "server",
+        "this replica has received {} that it has not applied{limit}",
+        ByteSize::from_f64(gap)
+    )
+    .remedy("look what it is busy with: redis-cli SLOWLOG GET; redis-cli INFO commandstats")
+    .report_unless_ok();
 }
 
 fn primary(info: &Info, settings: &Settings) -> String {
@@ -85,6 +106,13 @@ fn primary(info: &Info, settings: &Settings) -> String {
 }
 
 fn persistence(info: &Info) {
+    if let Ok(saved) = info.number::<f64>("rdb_last_save_time") {
+        let age = Timestamp::from_seconds(saved as i64).until(Timestamp::now());
+        Metric::gauge("redis_last_save_age_seconds", age.as_seconds().max(0.0)).report();
+    }
+    if let Ok(changes) = info.number::<f64>("rdb_changes_since_last_save") {
+        Metric::gauge("redis_unsaved_changes", changes).report();
+    }
     for (field, code, what) in [
         ("rdb_last_bgsave_status", "snapshot-failed", "the last snapshot"),
         ("aof_last_bgrewrite_status", "rewrite-failed", "the last rewrite of the append-only file"),

@@ -28,6 +28,23 @@ fn a_replica_without_its_primary_is_told_by_how_long() {
 }
 
 #[test]
+fn a_replica_that_receives_faster_than_it_applies_is_behind() {
+    let behind = |bytes: u64| {
+        tell(&format!(
+            "role:slave master_link_status:up master_last_io_seconds_ago:0 slave_read_repl_offset:{bytes} slave_repl_offset:0 rdb_last_save_time:1700000000 rdb_changes_since_last_save:7"
+        ))
+    };
+    assert_eq!(
+        [behind(1 << 20).worst(), behind((1 << 20) + 1).worst(), behind((64 << 20) + 1).worst()],
+        [Severity::Ok, Severity::Warning, Severity::Critical]
+    );
+    let told = behind((1 << 20) + 1);
+    assert_eq!(told.told(), [("replica-behind", "server", Severity::Warning)]);
+    assert_eq!(told.metric("redis_unsaved_changes"), Some(7.0));
+    assert!(told.metric("redis_last_save_age_seconds").is_some_and(|age| age > 1e7));
+}
+
+#[test]
 fn a_primary_tells_how_far_each_replica_is_behind() {
     let behind = |bytes: u64| {
         tell(&format!(
