@@ -4,7 +4,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use hostler_tests::{Hostler, Output};
+use hostler_tests::{Hostler, Nginx, Output, free_port};
 
 /// A unit as `systemctl show` prints it.
 fn unit(name: &str, active: &str, sub: &str, result: &str, more: &str) -> String {
@@ -104,4 +104,58 @@ fn an_answer_without_a_unit_is_never_ok() {
     let silent = run(&host);
     assert_eq!(silent.code, 3, "{silent:?}");
     assert!(silent.stdout.contains("named no unit"), "{silent:?}");
+}
+
+/// A host whose endpoints are those of a real nginx, and a port where nobody listens.
+fn site(nginx: &Nginx, dead: u16, settings: &str) -> Hostler {
+    let host = Hostler::new(&format!(
+        "[program.systemctl]\npath = \"{{directory}}/systemctl\"\n\
+         allow = [{{ arguments = [\"show\", \"--no-pager\", \"--property={{text}}\", \"*\"], effect = \"reads\" }}]\n\
+         [endpoint.home]\nurl = \"http://127.0.0.1:{0}/\"\n[endpoint.health]\nurl = \"http://127.0.0.1:{0}/health\"\n\
+         [endpoint.port]\nurl = \"tcp://127.0.0.1:{0}\"\n[endpoint.queue]\nurl = \"tcp://127.0.0.1:{dead}\"\n\
+         [tasks.task]\nplugin = \"system-services\"\nbind.systemctl = \"program.systemctl\"\n\
+         bind.endpoints = [\"endpoint.home\", \"endpoint.health\", \"endpoint.port\", \"endpoint.queue\"]\n\
+         settings = {{ {settings} }}\n",
+        nginx.port
+    ));
+    host.install(&["system-services"]);
+    host
+}
+
+#[test]
+fn endpoints_are_asked_by_http_and_by_a_connection_alone() {
+    let nginx = Nginx::start("", "location /health { return 503; }");
+    let dead = free_port();
+    let host = site(&nginx, dead, "");
+    systemctl(&host, &unit("nginx.service", "active", "running", "success", ""), 0);
+    let sick = run(&host);
+    assert_eq!(sick.code, 2, "{sick:?}");
+    assert_eq!(sick.findings("task"), ["critical endpoint-down health", "critical endpoint-down queue"], "{sick:?}");
+    assert!(sick.stdout.contains("it answers 503") && sick.stdout.contains("2 of 4 endpoints answer"), "{sick:?}");
+    let listener = std::net::TcpListener::bind(("127.0.0.1", dead)).expect("the port is free");
+    assert_eq!(run(&host).findings("task"), ["critical endpoint-down health"], "a connection is all that is asked");
+    drop(listener);
+}
+
+#[test]
+fn what_is_down_because_of_one_failure_is_one_finding_endpoints_among_it() {
+    let nginx = Nginx::start("", "location /health { return 502; }");
+    let settings = "required = [\"shop.service\", \"queue.service\"], \
+        endpoint_units = { health = \"shop.service\", queue = \"queue.service\" }";
+    let host = site(&nginx, free_port(), settings);
+    let database = unit("postgresql.service", "failed", "failed", "exit-code", "");
+    let pool = unit("pgbouncer.service", "inactive", "dead", "success", "BindsTo=postgresql.service\n");
+    let shop = unit("shop.service", "failed", "failed", "dependency", "Requires=pgbouncer.service\n");
+    let queue = unit("queue.service", "inactive", "dead", "dependency", "Requisite=shop.service\n");
+    systemctl(&host, &[database, pool, shop, queue].join("\n"), 0);
+    let sick = run(&host);
+    assert_eq!(
+        (sick.code, sick.findings("task")),
+        (2, vec!["critical unit-failed postgresql.service".to_owned()]),
+        "{sick:?}"
+    );
+    assert!(
+        sick.stdout.contains("Down because of it: queue.service, shop.service, health, queue"),
+        "two units and two endpoints, and one cause: {sick:?}"
+    );
 }
