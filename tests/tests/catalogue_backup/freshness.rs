@@ -1,9 +1,17 @@
-//! backup-freshness on backups that backup-files made and on a server whose archiving fails. pgBackRest does not run where
-//! the tests do: a script stands in for it at the program's boundary, and prints what its `info` prints.
+//! backup-freshness on backups that backup-files made, on a server whose archiving fails, and on a real pgBackRest with a
+//! repository of its own.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use hostler_tests::{Hostler, Postgres, eventually};
+use hostler_tests::{Hostler, Postgres, eventually, servers};
 
 fn run(host: &Hostler) -> (i32, Vec<String>) {
     let run = host.run(&["run", "task", "--format", "json"]);
@@ -80,28 +88,86 @@ fn a_server_whose_archiving_fails_is_critical_until_it_succeeds() {
     assert_eq!(run(&host).0, 2, "it still fails");
 }
 
+/// pgBackRest as it is told by a file of its own where a server's data and its repository are.
+struct Repository {
+    server: Postgres,
+    program: PathBuf,
+}
+
+impl Repository {
+    /// Of the oldest server that there is: the distribution's, which its pgBackRest knows.
+    fn new() -> Self {
+        let server = Postgres::of_with(servers()[0], &["archive_mode=on"]);
+        let directory = server.directory();
+        let (here, program, file) =
+            (directory.display(), directory.join("pgbackrest"), directory.join("pgbackrest.conf"));
+        let configuration = format!(
+            "[global]\nrepo1-path={here}/repository\nlock-path={here}/lock\nlog-level-file=off\nstart-fast=y\n\
+             [main]\npg1-path={here}/data\npg1-port={}\npg1-socket-path={here}\npg1-user=postgres\n",
+            server.port
+        );
+        fs::write(&file, configuration).expect("a configuration");
+        let script = format!("#!/bin/sh\nexec /usr/bin/pgbackrest --config={} \"$@\"\n", file.display());
+        fs::write(&program, script).expect("a script");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("permissions");
+        server.execute(&format!(
+            "ALTER SYSTEM SET archive_command = '{} --stanza=main archive-push %p'",
+            program.display()
+        ));
+        server.execute("SELECT pg_reload_conf()");
+        Self { server, program }
+    }
+
+    /// Runs it as the user whose data it is.
+    fn run(&self, arguments: &[&str]) {
+        let owner = fs::metadata(self.server.directory().join("data")).expect("the data");
+        let mut command = Command::new(&self.program);
+        command.args(arguments).current_dir(self.server.directory());
+        if rustix::process::geteuid().is_root() {
+            command.uid(owner.uid()).gid(owner.gid());
+        }
+        let output = command.output().expect("pgbackrest starts");
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    fn host(&self) -> Hostler {
+        let host = Hostler::new(&format!(
+            "[program.pgbackrest]\npath = {:?}\nconfine = \"off\"\nallow = [{{ arguments = [\"info\", \"--output=json\"], effect = \"reads\" }}]\n\
+             [tasks.task]\nplugin = \"backup-freshness\"\nbind.pgbackrest = \"program.pgbackrest\"\n",
+            self.program.display().to_string()
+        ));
+        host.install(&["backup-freshness"]);
+        host
+    }
+}
+
 #[test]
 fn pgbackrest_is_asked_for_what_it_has() {
-    let host = Hostler::new(
-        "[program.pgbackrest]\npath = \"{directory}/pgbackrest\"\nallow = [{ arguments = [\"info\", \"--output=json\"], effect = \"reads\" }]\n\
-         [tasks.task]\nplugin = \"backup-freshness\"\nbind.pgbackrest = \"program.pgbackrest\"\n",
-    );
-    host.install(&["backup-freshness"]);
-    let script = host.path().join("pgbackrest");
-    let write = |body: &str| {
-        fs::write(&script, format!("#!/bin/sh\n{body}\n")).expect("a script");
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("permissions");
-    };
-    let info = |age: u32, code: u32| {
-        format!(
-            "stop=$(( $(date +%s) - {age} * 3600 ))\necho '[{{\"name\":\"main\",\"status\":{{\"code\":{code},\"message\":\"x\"}},\"backup\":[{{\"label\":\"1F\",\"error\":false,\"timestamp\":{{\"start\":1,\"stop\":'$stop'}}}}]}}]'"
-        )
-    };
-    write(&info(2, 0));
+    let repository = Repository::new();
+    let host = repository.host();
+    assert_eq!(run(&host), (2, vec!["critical no-backup pgbackrest".into()]), "nothing is there yet");
+    repository.run(&["--stanza=main", "stanza-create"]);
+    assert_eq!(run(&host), (2, vec!["critical pgbackrest-status main".into()]), "a stanza is no backup");
+    repository.run(&["--stanza=main", "--type=full", "backup"]);
     assert_eq!(run(&host), (0, vec![]));
-    write(&info(60, 2));
-    assert_eq!(run(&host), (2, vec!["critical pgbackrest-status main".into(), "critical backup-old main".into()]));
-    write("echo 'ERROR: [037]: no configuration' >&2; exit 37");
+    for (later, found) in [("+30h", (1, "warning backup-old main")), ("+60h", (2, "critical backup-old main"))] {
+        let mut command = host.command(&["run", "task", "--format", "json"]);
+        command
+            .env("LD_PRELOAD", "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+            .env("FAKETIME", later)
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        let output = command.output().expect("hostler starts");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(found.0), "{later}: {output:?}");
+        let (severity, code) = (found.1.split(' ').next().unwrap_or_default(), "\"code\": \"backup-old\"");
+        assert!(told.contains(code) && told.contains(&format!("\"severity\": \"{severity}\"")), "{later}: {told}");
+    }
+    let copies = repository.server.directory().join("repository/backup/main");
+    for name in ["backup.info", "backup.info.copy"] {
+        fs::remove_file(copies.join(name)).expect("it is removed");
+    }
+    assert_eq!(run(&host), (2, vec!["critical pgbackrest-status main".into()]), "its own list of backups is gone");
+    fs::write(repository.server.directory().join("pgbackrest.conf"), "[global\n").expect("a damaged configuration");
     assert_eq!(run(&host), (3, vec!["unknown pgbackrest-unknown pgbackrest".into()]));
 }
 

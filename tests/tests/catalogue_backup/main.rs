@@ -3,3 +3,4 @@
 mod dump;
 mod freshness;
 mod site;
+mod verify;

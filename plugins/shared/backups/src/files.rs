@@ -51,7 +51,7 @@ pub async fn hashed(set: &str, but: Option<&str>) -> Result<Vec<File>, TaskError
 /// `but` and is not in the manifest is left to a manifest of its own.
 ///
 /// # Errors
-/// Where the set cannot be listed. A file that cannot be read is a difference.
+/// Where the set cannot be listed, or a file may not be read. One that the disk does not give back is a difference.
 pub async fn differences(set: &str, manifest: &Manifest, but: Option<&str>) -> Result<Vec<String>, TaskError> {
     let found = listed(set).await?;
     let mut differences = vec![];
@@ -79,8 +79,11 @@ pub async fn differences(set: &str, manifest: &Manifest, but: Option<&str>) -> R
             match sum {
                 Ok(sum) if sum == file.sha256 => {}
                 Ok(_) => differences.push(format!("{} has another SHA-256 than when it was written", file.path)),
-                Err(error) if error.ends_the_run() => return Err(error),
-                Err(error) => differences.push(format!("{} cannot be read: {}", file.path, error.message())),
+                Err(error) if error.is("EIO") => {
+                    differences.push(format!("{} cannot be read from the disk", file.path))
+                }
+                Err(error) if error.is("ENOENT") => differences.push(format!("{} is missing", file.path)),
+                Err(error) => return Err(error.during(&file.path)),
             }
         }
     }
