@@ -73,7 +73,9 @@ fn hottest(run: &Output) -> (String, f64) {
 fn graph(run: &Output) -> String {
     let attached: &Value = &run.task("task")["reported"]["attachments"][0];
     assert_eq!(attached["media_type"], "image/svg+xml", "{run:?}");
-    text_of(attached)
+    let svg = text_of(attached);
+    roxmltree::Document::parse(&svg).expect("it is XML");
+    svg
 }
 
 #[test]
