@@ -43,7 +43,7 @@ const LARGER: &[(&str, usize)] = &[
     ("system-compliance", 515_000),
     ("system-error-logs", 360_000),
     ("system-logs-rotation", 400_000),
-    ("system-patch", 335_000),
+    ("system-patch", 348_000),
     ("system-maintenance-window", 369_000),
     ("system-temp-files", 364_000),
     ("system-updates", 330_000),

@@ -25,6 +25,8 @@ pub(crate) struct Package<'a> {
     pub configuration: bool,
     /// Its `preinst`, where it has one.
     pub preinst: &'a str,
+    /// How many files of a mebibyte it has, so that it takes its time to be unpacked.
+    pub mebibytes: usize,
 }
 
 /// A package without anything to it.
@@ -103,12 +105,15 @@ impl Apt {
     }
 
     fn build(&self, package: &Package<'_>, into: &str) -> PathBuf {
-        let Package { name, version, fields, configuration, preinst } = package;
+        let Package { name, version, fields, configuration, preinst, mebibytes } = package;
         let tree = self.path(&format!("trees/{name}-{version}"));
         let share = tree.join(format!("usr/share/{name}"));
         fs::create_dir_all(tree.join("DEBIAN")).expect("a directory");
         fs::create_dir_all(&share).expect("a directory");
         fs::write(share.join("version"), version).expect("a file");
+        for number in 0..*mebibytes {
+            fs::write(share.join(format!("{number}")), vec![b'x'; 1 << 20]).expect("a file");
+        }
         let control = format!(
             "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Nobody <nobody@example.org>\n{fields}Description: for a test\n"
         );
@@ -125,7 +130,11 @@ impl Apt {
             fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("permissions");
         }
         let (tree, into) = (tree.display().to_string(), self.path(into));
-        run("dpkg-deb", &["--root-owner-group", "-b", &tree, &into.display().to_string()], Path::new("/"));
+        run(
+            "dpkg-deb",
+            &["--root-owner-group", "-Zgzip", "-z1", "-b", &tree, &into.display().to_string()],
+            Path::new("/"),
+        );
         into.join(format!("{name}_{version}_all.deb"))
     }
 

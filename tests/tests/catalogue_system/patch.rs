@@ -191,6 +191,29 @@ fn a_run_that_was_killed_while_it_waited_is_made_good_by_the_next() {
     assert_eq!(apt.installed("tool"), "1.1 installed");
 }
 
+/// The host dies while dpkg unpacks, and dpkg with it: the package is then neither old nor new.
+#[test]
+fn a_run_that_was_killed_in_the_middle_of_a_package_is_made_good_by_the_next() {
+    let apt = Apt::new(&[package("big", "1.0"), package("tool", "1.0")]);
+    apt.publish("security", &[Package { mebibytes: 150, ..package("big", "1.1") }, package("tool", "1.1")]);
+    let host = host(&apt, "");
+    let running = host.start(&["run", "task"]);
+    let share = apt.path("root/usr/share/big");
+    let unpacks = || fs::read_dir(&share).is_ok_and(|files| files.flatten().count() > 3);
+    eventually("dpkg unpacks", unpacks);
+    running.signal(Signal::KILL);
+    drop(running);
+    let root = format!("--root={}", apt.path("root").display());
+    eventually("dpkg has ended", || hostler_tests::processes_with(&root).is_empty());
+    assert_eq!(apt.installed("tool"), "1.0 installed");
+    let state = apt.installed("big");
+    assert_eq!(state, "1.0 half-installed");
+    let next = run(&host, "run");
+    assert_eq!((next.code, next.findings("task")), (0, vec![]), "{state}: {next:?}");
+    assert_eq!(["big", "tool"].map(|name| apt.installed(name)), ["1.1 installed", "1.1 installed"]);
+    assert_eq!(run(&host, "run").task("task")["summary"], "0 packages upgraded, 0 left");
+}
+
 /// Whether an apt-get with this root's configuration runs.
 fn apt_waits(apt: &Apt) -> bool {
     let named = format!("APT_CONFIG={}", apt.configuration().display());

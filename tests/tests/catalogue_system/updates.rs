@@ -150,6 +150,16 @@ fn a_package_database_that_is_not_whole_is_unknown_with_the_command_that_mends_i
 }
 
 #[test]
+fn a_package_that_was_unpacked_and_not_configured_is_critical() {
+    let apt = Apt::new(&[package("tool", "1.0")]);
+    let host = host(&apt, FOREVER);
+    apt.publish("stable", &[package("tool", "1.1")]);
+    apt.dpkg(&["--unpack", &apt.path("repository/stable/tool_1.1_all.deb").display().to_string()]);
+    let half = run(&host);
+    assert_eq!((half.code, findings(&half)), (2, vec!["critical packages-unfinished dpkg".to_owned()]), "{half:?}");
+}
+
+#[test]
 fn a_program_whose_file_was_replaced_and_a_release_without_support_are_told() {
     let apt = Apt::new(&[package("tool", "1.0")]);
     let host = host(&apt, "end_of_life = \"2026-01-31\"");

@@ -45,7 +45,8 @@ pub(crate) fn check_names(names: &[String]) -> Result<(), TaskError> {
 }
 
 impl Choice {
-    pub(crate) async fn make(context: &Context, settings: &Settings) -> Result<Self, TaskError> {
+    /// `begun`: those that an earlier run has chosen, and did not get done.
+    pub(crate) async fn make(context: &Context, settings: &Settings, begun: &[String]) -> Result<Self, TaskError> {
         let said = context.program("simulate").arguments(EVERYTHING).output().await?;
         let simulation = Simulation::parse(&said)?;
         let pending = simulation.upgrades.iter().map(|upgrade| upgrade.name.clone());
@@ -56,7 +57,9 @@ impl Choice {
         let sources = Sources::parse(&context.program("apt-cache").argument("policy").output().await?);
         let tables = context.program("apt-cache").argument("policy").arguments(asked).output().await?;
         let fixed = sources.with_fix(&tables, |origin| is_security(origin, &settings.security_origins));
-        Ok(Self::of(&simulation, &fixed, &policy::installed(&tables), settings))
+        let mut choice = Self::of(&simulation, &fixed, &policy::installed(&tables), settings);
+        choice.put_first(&simulation, begun);
+        Ok(choice)
     }
 
     pub(crate) fn of(
@@ -86,6 +89,14 @@ impl Choice {
             }
         }
         choice
+    }
+
+    /// What is half done stands in the way of all others.
+    pub(crate) fn put_first(&mut self, simulation: &Simulation, begun: &[String]) {
+        let first: Vec<Upgrade> = begun.iter().filter_map(|name| simulation.upgrade(name).cloned()).collect();
+        self.wanted.retain(|upgrade| !begun.contains(&upgrade.name));
+        self.databases.retain(|name| !begun.contains(name));
+        self.wanted.splice(0..0, first);
     }
 
     pub(crate) fn report(&self, settings: &Settings) {

@@ -53,10 +53,11 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
 
 async fn patch(context: &Context, settings: &Settings) -> Result<String, TaskError> {
     let mut work = Work::new(context, settings);
-    if !(work.refresh().await? && work.finish_unfinished().await?) {
+    if !work.refresh().await? {
         return Ok(work.report());
     }
-    let choice = Choice::make(context, settings).await?;
+    let Some(begun) = work.finish_unfinished().await? else { return Ok(work.report()) };
+    let choice = Choice::make(context, settings, &begun).await?;
     choice.report(settings);
     let wanted = work.vetted(choice.wanted).await?;
     work.upgrade(wanted).await?;

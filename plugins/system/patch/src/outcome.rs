@@ -9,6 +9,8 @@ use hostler_sdk::shell::Completed;
 pub(crate) enum Failure {
     /// Another apt or dpkg works.
     Locked(String),
+    /// dpkg was cut off before, and its records are not whole.
+    Interrupted,
     /// apt-get or dpkg could not do it.
     Failed(String),
 }
@@ -27,6 +29,9 @@ pub(crate) fn judge(completed: &Completed) -> Result<Vec<String>, Failure> {
     };
     if let Some(line) = lines().find(is_lock) {
         return Err(Failure::Locked(shortened(line)));
+    }
+    if lines().any(|line| line.contains("dpkg was interrupted")) {
+        return Err(Failure::Interrupted);
     }
     // dpkg names the package and the reason; apt-get's own line only says that dpkg failed.
     let reason = lines().skip_while(|line| !line.starts_with("dpkg: error")).take(2).collect::<Vec<_>>().join(" ");
@@ -71,6 +76,7 @@ impl Failure {
             Self::Locked(line) => finding!(Severity::Warning, "lock-held", "dpkg", "another program works on packages: {line}")
                 .remedy("let it end (systemctl status apt-daily-upgrade.service), then run the task again; settings.lock_wait waits longer")
                 .report(),
+            Self::Interrupted => Self::Failed("dpkg was cut off before, and did not finish".into()).report(subject),
             Self::Failed(line) => finding!(Severity::Critical, "upgrade-failed", subject, "it could not be upgraded: {line}")
                 .detail("Nothing else was upgraded after it.")
                 .remedy("dpkg --configure -a; apt-get --fix-broken install; dpkg --audit    # say what is half done; /var/log/apt/term.log has all of it")

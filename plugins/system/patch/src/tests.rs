@@ -53,6 +53,14 @@ fn security_fixes_are_chosen_and_databases_only_by_name() {
 }
 
 #[test]
+fn what_an_earlier_run_has_begun_goes_first() {
+    let simulation = Simulation::parse(SIMULATED).expect("it is one");
+    let mut choice = choose(json!({}));
+    choice.put_first(&simulation, &["postgresql-14".to_owned(), "done".to_owned()]);
+    assert_eq!((wanted(&choice), choice.databases.len()), (vec!["postgresql-14", "tool", "below"], 0));
+}
+
+#[test]
 fn what_is_named_and_held_or_not_installed_is_told_and_what_is_current_is_not() {
     let choice = choose(json!({"packages": ["held", "absent", "current"], "security": false}));
     let told = record(|| choice.report(&given(json!({}))));
@@ -141,6 +149,8 @@ fn what_apt_get_says_is_told_apart() {
     assert!(line.contains("error processing archive") && line.contains("status 3"), "{line}");
     let fetch = outcome::judge(&completed(100, "", "E: Failed to fetch http://x  404  Not Found\n"));
     assert!(matches!(fetch, Err(Failure::Failed(line)) if line.contains("404")));
+    let cut = "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem. \n";
+    assert_eq!(outcome::judge(&completed(100, "", cut)), Err(Failure::Interrupted));
     let ended = Completed { exit_code: None, signal: Some(9), ..completed(0, "", "") };
     assert!(outcome::judge(&ended).is_err(), "a signal is no success");
 }

@@ -9,6 +9,9 @@ use crate::Settings;
 use crate::choose::objections;
 use crate::outcome::{self, Failure};
 
+/// What the state is kept under: the packages whose upgrade was begun, until it is done.
+const BEGUN: &str = "begun";
+
 /// What the run does and did.
 pub(crate) struct Work<'a> {
     context: &'a Context,
@@ -40,6 +43,7 @@ impl<'a> Work<'a> {
                         Failure::Locked(line).report("package lists");
                         Ok(false)
                     }
+                    Err(Failure::Interrupted) => Ok(true),
                     Err(Failure::Failed(line)) => {
                         finding!(Severity::Unknown, "lists-not-refreshed", "package lists", "they could not be fetched, so nothing was upgraded: {line}")
                         .remedy("apt-get update    # says why; settings.refresh = false goes on with the lists that are there")
@@ -51,33 +55,53 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Finishes what an earlier run that was cut off left. Whether the run goes on.
-    pub(crate) async fn finish_unfinished(&self) -> Result<bool, TaskError> {
-        let Some(why) = self.unfinished().await? else { return Ok(true) };
+    /// Finishes what was cut off, an earlier run of this task or somebody else's. Whether the run goes on, and with which
+    /// packages that were begun: dpkg configures what it had unpacked, and what it was unpacking is upgraded again.
+    pub(crate) async fn finish_unfinished(&self) -> Result<Option<Vec<String>>, TaskError> {
+        let before = self.simulated_all().await?.unfinished;
+        if before == 0 {
+            return Ok(Some(vec![]));
+        }
+        let why = format!("{} {} half done", counted(before, "package"), agreed(before, "is", "are"));
         let step = self.context.step("finish the upgrade that was cut off", 1, 0)?;
+        let finished = self.finish(&why).await?;
+        drop(step);
+        if !finished {
+            return Ok(None);
+        }
+        let after = self.simulated_all().await?;
+        let begun: Vec<String> = self.context.state().get(BEGUN).await?.unwrap_or_default();
+        let again: Vec<String> = begun.into_iter().filter(|name| after.upgrade(name).is_some()).collect();
+        if self.context.is_check() || after.unfinished <= again.len() {
+            return Ok(Some(again));
+        }
+        let why = format!("dpkg --configure -a left {} half done", counted(after.unfinished, "package"));
+        Failure::Failed(why).report("dpkg");
+        Ok(None)
+    }
+
+    /// Has dpkg finish; whether it did, or would.
+    async fn finish(&self, why: &str) -> Result<bool, TaskError> {
         // apt-get sets dpkg's path itself; without /sbin dpkg does not begin.
         let program = quiet(self.context.program("dpkg"))
             .variable("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        let done = program.arguments(["--force-confdef", "--force-confold", "--configure", "-a"]).run().await;
-        drop(step);
-        match done {
+        match program.arguments(["--force-confdef", "--force-confold", "--configure", "-a"]).run().await {
             Ok(Outcome::Planned) => {
                 finding!(Severity::Critical, "packages-unfinished", "dpkg", "{why}; the run finishes them first")
                     .remedy("hostler run of this task, or dpkg --configure -a")
                     .report();
-                Ok(false)
-            }
-            Ok(Outcome::Completed(completed)) => {
-                if let Err(failure) = outcome::judge(&completed) {
-                    failure.report("dpkg");
-                    return Ok(false);
-                }
-                if let Some(why) = self.unfinished().await? {
-                    Failure::Failed(why).report("dpkg");
-                    return Ok(false);
-                }
                 Ok(true)
             }
+            Ok(Outcome::Completed(completed)) => match outcome::judge(&completed) {
+                Ok(kept) => {
+                    outcome::report_kept("a package that was half done", &kept);
+                    Ok(true)
+                }
+                Err(failure) => {
+                    failure.report("dpkg");
+                    Ok(false)
+                }
+            },
             Err(error) if error.is_unbound() => {
                 finding!(Severity::Critical, "packages-unfinished", "dpkg", "{why}: nothing can be upgraded before")
                     .remedy("dpkg --configure -a    # or bind the request dpkg, and the run does it")
@@ -88,17 +112,9 @@ impl<'a> Work<'a> {
         }
     }
 
-    async fn unfinished(&self) -> Result<Option<String>, TaskError> {
-        match self.context.program("simulate").arguments(EVERYTHING).output().await {
-            Err(error) if error.message().contains("dpkg was interrupted") => {
-                Ok(Some("dpkg was cut off, and its records are not whole".into()))
-            }
-            said => {
-                let count = Simulation::parse(&said?)?.unfinished;
-                let why = format!("{} {} half done", counted(count, "package"), agreed(count, "is", "are"));
-                Ok((count > 0).then_some(why))
-            }
-        }
+    async fn simulated_all(&self) -> Result<Simulation, TaskError> {
+        let said = self.context.program("simulate").arguments(EVERYTHING).output().await?;
+        Simulation::parse(&said)
     }
 
     /// Those of the wanted against which nothing speaks. Where something does, each is asked for on its own, so that one
@@ -169,7 +185,8 @@ impl<'a> Work<'a> {
         }
         let names: Vec<&str> = wanted.iter().map(|upgrade| upgrade.name.as_str()).collect();
         let title = format!("upgrade {}: {}", counted(wanted.len(), "package"), listed(&names, 10));
-        let _step = self.context.step(&title, wanted.len() as u64, 0)?;
+        // One more, to finish what was cut off before.
+        let _step = self.context.step(&title, wanted.len() as u64 + 1, 0)?;
         if self.context.is_check() {
             for upgrade in &wanted {
                 self.row(upgrade, &upgrade.candidate);
@@ -219,19 +236,32 @@ impl<'a> Work<'a> {
         let program = quiet(self.context.program("upgrade"))
             .arguments(["-y", "-q", "--only-upgrade", "--no-remove", "-o", wait.as_str()])
             .arguments(["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", "install"]);
-        let Outcome::Completed(completed) = program.arguments(upgrades.iter().map(Upgrade::exactly)).run().await?
-        else {
-            return Ok(true);
-        };
+        let program = program.arguments(upgrades.iter().map(Upgrade::exactly));
         let names: Vec<&str> = upgrades.iter().map(|upgrade| upgrade.name.as_str()).collect();
+        self.context.state().set(BEGUN, &names).await?;
         let subject = listed(&names, 3);
-        match outcome::judge(&completed) {
-            Ok(kept) => outcome::report_kept(&subject, &kept),
-            Err(failure) => {
-                failure.report(&subject);
-                return Ok(false);
+        let mut tried = false;
+        loop {
+            let Outcome::Completed(completed) = program.clone().run().await? else { return Ok(true) };
+            match outcome::judge(&completed) {
+                Ok(kept) => {
+                    outcome::report_kept(&subject, &kept);
+                    break;
+                }
+                // A simulation does not see that dpkg was cut off; the first that asks for its lock is told.
+                Err(Failure::Interrupted) if !tried => {
+                    tried = true;
+                    if !self.finish("dpkg was cut off").await? {
+                        return Ok(false);
+                    }
+                }
+                Err(failure) => {
+                    failure.report(&subject);
+                    return Ok(false);
+                }
             }
         }
+        self.context.state().delete(BEGUN).await?;
         // Its exit code is not taken for proof.
         match self.simulated(upgrades).await? {
             Ok(after) if !upgrades.iter().any(|one| after.upgrade(&one.name).is_some()) => self.done(upgrades),

@@ -57,6 +57,7 @@ fn tell<T>(looked: Result<T, TaskError>, what: &str) -> Result<Option<T>, TaskEr
 async fn updates(context: &Context, settings: &Settings, now: Timestamp) -> Result<String, TaskError> {
     let said = context.program("apt-get").arguments(EVERYTHING).output().await;
     let simulation = Simulation::parse(&said.map_err(broken)?)?;
+    report_unfinished(simulation.unfinished);
     let waiting: Vec<&str> = simulation
         .upgrades
         .iter()
@@ -74,6 +75,21 @@ async fn updates(context: &Context, settings: &Settings, now: Timestamp) -> Resu
     let (kept, first) = fixes.since(known, now);
     context.state().set(fixes::KEPT, &kept).await?;
     Ok(fixes.report(&simulation, &kept, first, settings, now))
+}
+
+/// What is half done may not work, and stands in the way of every update.
+fn report_unfinished(count: usize) {
+    if count > 0 {
+        let (packages, are) = (counted(count, "package"), agreed(count, "is", "are"));
+        finding!(
+            Severity::Critical,
+            "packages-unfinished",
+            "dpkg",
+            "{packages} {are} half done: an upgrade was cut off"
+        )
+        .remedy("dpkg --audit    # names them; then dpkg --configure -a and apt-get --fix-broken install")
+        .report();
+    }
 }
 
 /// apt-get's own advice names the command.

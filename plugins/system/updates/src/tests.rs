@@ -163,6 +163,12 @@ fn a_broken_package_database_names_the_command_that_mends_it() {
 }
 
 #[test]
+fn packages_that_are_half_done_are_critical() {
+    assert_eq!(record(|| report_unfinished(0)).told(), []);
+    assert_eq!(record(|| report_unfinished(1)).told(), [("packages-unfinished", "dpkg", Severity::Critical)]);
+}
+
+#[test]
 fn a_reboot_is_told_while_it_waits() {
     assert_eq!(record(|| report_reboot(None)).told(), []);
     let told = record(|| report_reboot(Some(Duration::from_days(3.0))));
