@@ -125,6 +125,58 @@ refused! { shop.execute:
     a_setting => "SHOW max_connections", "execute changes";
 }
 
+mod partition {
+    use super::sql_common;
+
+    allowed! { partitions.execute:
+        range => "CREATE TABLE public.orders_2025 PARTITION OF public.orders FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')",
+        if_missing => "CREATE TABLE IF NOT EXISTS public.orders_max PARTITION OF public.orders FOR VALUES FROM (10) TO (MAXVALUE)",
+        list => "CREATE TABLE public.orders_de PARTITION OF public.orders FOR VALUES IN ('de', 'at')",
+        default => "CREATE TABLE public.orders_rest PARTITION OF public.orders DEFAULT",
+        hash => "CREATE TABLE public.orders_1 PARTITION OF public.orders FOR VALUES WITH (MODULUS 4, REMAINDER 1)",
+        storage => "CREATE TABLE public.orders_2025 PARTITION OF public.orders DEFAULT WITH (fillfactor = 90)",
+    }
+
+    refused! { partitions.execute:
+        plain => "CREATE TABLE public.orders_2025 (id int)", r#"statements = ["CREATE TABLE"]"#;
+        inherits => "CREATE TABLE public.orders_2025 () INHERITS (public.orders)", r#"statements = ["CREATE TABLE"]"#;
+        like => "CREATE TABLE public.orders_2025 (LIKE public.orders)", r#"statements = ["CREATE TABLE"]"#;
+        of_a_query => "CREATE TABLE public.orders_2025 AS SELECT 1", r#"statements = ["CREATE TABLE"]"#;
+        of_another_parent => "CREATE TABLE public.orders_2025 PARTITION OF public.users DEFAULT", r#"write = ["public.users"]"#;
+        by_another_name => "CREATE TABLE public.users_2025 PARTITION OF public.orders DEFAULT", r#"write = ["public.users_2025"]"#;
+        in_another_schema => "CREATE TABLE private.orders_2025 PARTITION OF public.orders DEFAULT", r#"write = ["private.orders_2025"]"#;
+        in_the_catalogue => "CREATE TABLE pg_catalog.orders_2025 PARTITION OF public.orders DEFAULT", "always refused";
+        without_a_schema => "CREATE TABLE orders_2025 PARTITION OF public.orders DEFAULT", "search_path = pg_catalog";
+        of_a_parent_without_a_schema => "CREATE TABLE public.orders_2025 PARTITION OF orders DEFAULT", "search_path = pg_catalog";
+        with_a_default => "CREATE TABLE public.orders_2025 PARTITION OF public.orders (id DEFAULT 7) DEFAULT", "always refused";
+        with_a_check => "CREATE TABLE public.orders_2025 PARTITION OF public.orders (CHECK (id > 0)) DEFAULT", "always refused";
+        with_a_foreign_key => "CREATE TABLE public.orders_2025 PARTITION OF public.orders (FOREIGN KEY (id) REFERENCES public.orders_1) DEFAULT", "always refused";
+        with_a_level => "CREATE TABLE public.orders_2025 PARTITION OF public.orders DEFAULT PARTITION BY RANGE (id)", "always refused";
+        temporary => "CREATE TEMP TABLE orders_2025 PARTITION OF public.orders DEFAULT", "always refused";
+        unlogged => "CREATE UNLOGGED TABLE public.orders_2025 PARTITION OF public.orders DEFAULT", "always refused";
+        elsewhere_on_the_disk => "CREATE TABLE public.orders_2025 PARTITION OF public.orders DEFAULT TABLESPACE x", "always refused";
+        of_an_access_method => "CREATE TABLE public.orders_2025 PARTITION OF public.orders DEFAULT USING columnar", "always refused";
+        of_an_option => "CREATE TABLE public.orders_2025 PARTITION OF public.orders DEFAULT WITH (user_catalog_table = true)", "always refused";
+        bounds_that_call => "CREATE TABLE public.orders_2025 PARTITION OF public.orders FOR VALUES FROM (lo_create(1)) TO (MAXVALUE)", "always refused";
+        bounds_that_read => "CREATE TABLE public.orders_2025 PARTITION OF public.orders FOR VALUES FROM ((SELECT id FROM private.t)) TO (MAXVALUE)", r#"read = ["private.t"]"#;
+        foreign => "CREATE FOREIGN TABLE public.orders_2025 PARTITION OF public.orders DEFAULT SERVER s", "always refused";
+        attached => "ALTER TABLE public.orders ATTACH PARTITION public.orders_2025 DEFAULT", r#"statements = ["ALTER TABLE ATTACH PARTITION"]"#;
+        and_more => "CREATE TABLE public.orders_2025 PARTITION OF public.orders DEFAULT; DROP TABLE public.orders", "one statement that parses";
+    }
+
+    #[test]
+    fn its_words_and_objects_are_those_of_the_grant() {
+        let sql = "CREATE TABLE public.orders_2025 PARTITION OF public.orders DEFAULT";
+        let change = sql_common::partitions().execute(sql).unwrap();
+        assert_eq!((change.words.as_str(), change.transactional), ("CREATE TABLE PARTITION OF", true));
+        assert_eq!(change.objects, ["public.orders_2025", "public.orders"]);
+        let wider = sql_common::shop().execute(sql).unwrap();
+        assert_eq!(wider.words, "CREATE TABLE", "which covers it");
+        let none = hostler_policy::sql::PostgresGrant { statements: vec![], ..sql_common::partitions() };
+        assert_eq!(none.execute(sql).unwrap_err().rule(), r#"statements = ["CREATE TABLE PARTITION OF"]"#);
+    }
+}
+
 #[test]
 fn what_is_known_of_a_change() {
     let change = |sql| sql_common::shop().execute(sql).unwrap();

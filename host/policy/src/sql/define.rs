@@ -60,9 +60,23 @@ pub(super) fn drop(grant: &PostgresGrant, root: &Node) -> Result<Allowed, Refusa
 
 /// CREATE TABLE, plain, as a copy of another one's shape, or as a partition. A parent and the table that a foreign
 /// key points to change too, so both have to be granted.
+///
+/// A partition as its parent has it is a grant of its own, which `CREATE TABLE` covers: whoever may only add partitions
+/// adds no column, default, constraint or level of partitions, so nothing but the bounds is the task's to say.
 pub(super) fn create_table(grant: &PostgresGrant, root: &Node) -> Result<Allowed, Refusal> {
     const WORDS: &str = "CREATE TABLE";
-    may_state(grant, WORDS)?;
+    const PARTITION: &str = "CREATE TABLE PARTITION OF";
+    if !root.field("partbound").is_empty() && may_state(grant, WORDS).is_err() {
+        may_state(grant, PARTITION)?;
+        without(root, &["table_elts", "partspec"], PARTITION)?;
+        let logged = root.node("relation").is_some_and(|relation| relation.text("relpersistence") == "p");
+        if root.list("inh_relations").len() != 1 || !logged {
+            return Err(Refusal::never("a partition that is unlogged, or of no parent"));
+        }
+    } else {
+        may_state(grant, WORDS)?;
+    }
+    let words = if may_state(grant, WORDS).is_ok() { WORDS } else { PARTITION };
     let mut objects = vec![may_write(grant, root.node("relation"), Reach::Users)?];
     without(root, &["of_typename", "tablespacename", "constraints", "nnconstraints"], WORDS)?;
     if !["", "heap"].contains(&root.text("access_method")) {
@@ -97,7 +111,7 @@ pub(super) fn create_table(grant: &PostgresGrant, root: &Node) -> Result<Allowed
             _ => return Err(Refusal::never("CREATE TABLE with a part that is not known")),
         }
     }
-    Ok(Allowed::new(WORDS, objects))
+    Ok(Allowed::new(words, objects))
 }
 
 fn drop_name(_: String) {}

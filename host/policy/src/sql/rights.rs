@@ -100,7 +100,7 @@ fn needed(pattern: &str, (right, statement, kinds): (Right, &str, &'static str))
 /// What a statement needs, by the words of the grant.
 fn of_statement(words: &str) -> &'static [(Right, &'static str)] {
     let begins = |with: &str| words == with || words.strip_prefix(with).is_some_and(|rest| rest.starts_with(' '));
-    let table: [(&str, &'static [(Right, &'static str)]); 19] = [
+    let table: [(&str, &'static [(Right, &'static str)]); 20] = [
         ("INSERT", &[(Right::Insert, "rpf")]),
         ("UPDATE", &[(Right::Update, "rpf")]),
         ("DELETE", &[(Right::Delete, "rpf")]),
@@ -119,6 +119,7 @@ fn of_statement(words: &str) -> &'static [(Right, &'static str)] {
         ("ALTER TABLE", &[(Right::Own, "rpf")]),
         ("CREATE INDEX", &[(Right::Own, "rpm"), (Right::Create, "")]),
         ("CREATE UNIQUE INDEX", &[(Right::Own, "rpm"), (Right::Create, "")]),
+        ("CREATE TABLE PARTITION OF", &[(Right::Own, "p"), (Right::Create, "")]),
         ("CREATE TABLE", &[(Right::Create, "")]),
         ("SELECT", &[]),
     ];
@@ -169,7 +170,12 @@ mod tests {
     /// The words of every rule stand in the table, or are of a kind that no right on a relation is enough for.
     #[test]
     fn no_statement_on_relations_is_forgotten() {
-        for words in ["ALTER TABLE DETACH PARTITION CONCURRENTLY", "REINDEX CONCURRENTLY", "TRUNCATE CASCADE"] {
+        for words in [
+            "ALTER TABLE DETACH PARTITION CONCURRENTLY",
+            "REINDEX CONCURRENTLY",
+            "TRUNCATE CASCADE",
+            "CREATE TABLE PARTITION OF",
+        ] {
             assert!(of_statement(words).iter().all(|(right, _)| *right != Right::Other), "{words}");
         }
         for words in ["CREATE DATABASE", "DROP DATABASE FORCE", "ALTER EXTENSION UPDATE", "CREATE TABLES"] {

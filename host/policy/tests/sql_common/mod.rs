@@ -68,3 +68,14 @@ macro_rules! refused {
         })*
     };
 }
+
+/// A grant that adds partitions as their parents have them, and nothing else.
+#[allow(dead_code)]
+pub fn partitions() -> PostgresGrant {
+    PostgresGrant {
+        read: list(&["public.metrics"]),
+        write: list(&["public.orders", "public.orders_*"]),
+        statements: list(&["create table  partition of"]),
+        ..PostgresGrant::default()
+    }
+}
