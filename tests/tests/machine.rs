@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use hostler_tests::Hostler;
+use hostler_tests::{Hostler, Nginx, free_port};
 
 /// What the machine of a test may be short of is none of the test's business.
 const LENIENT: &str = "disk_warning = \"0:\", disk_critical = \"0:\", memory_warning = \"0:\", memory_critical = \"0:\", \
@@ -73,6 +73,10 @@ fn a_directory_is_archived_whole_and_the_archive_restores() {
     assert_eq!(run.code, 0, "{run:?}");
     let names: Vec<_> = fs::read_dir(&backups).expect("it is there").flatten().map(|entry| entry.path()).collect();
     let archive = names.iter().find(|path| path.extension().is_some_and(|end| end == "zst")).expect("an archive");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(archive).expect("an archive").permissions());
+    assert_eq!(mode & 0o777, 0o600, "what is in a backup is nobody else's to read");
+    let checked = Command::new("sh").args(["-c", "sha256sum --check *.sha256"]).current_dir(&backups).status();
+    assert!(checked.expect("sha256sum").success(), "the checksum beside it is its own");
     let restored = host.path().join("restored");
     fs::create_dir_all(&restored).expect("a directory");
     let tar = Command::new("tar").arg("--zstd").arg("-xf").arg(archive).arg("-C").arg(&restored).status().expect("tar");
@@ -149,4 +153,59 @@ fn a_keystore_is_looked_into_with_its_password_and_unknown_without() {
     );
     let soon = host.run(&["run", "task", "--format", "json"]);
     assert_eq!(soon.findings("task"), ["warning expires-soon certificates/shop.p12"], "{soon:?}");
+}
+
+/// A certificate for a name and its key, as PEM.
+fn issued(name: &str) -> (String, String) {
+    let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
+    parameters.not_before = rcgen::date_time_ymd(2025, 1, 1);
+    parameters.not_after = (SystemTime::now() + Duration::from_secs(365 * 86_400)).into();
+    let key = rcgen::KeyPair::generate().expect("a key");
+    (parameters.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+}
+
+#[test]
+fn what_a_server_sends_is_held_to_its_name_to_the_roots_and_to_what_lies_on_the_disk() {
+    let port = free_port();
+    let host = Hostler::new(&format!(
+        "[directory.certificates]\npath = \"{{directory}}/certificates\"\n[endpoint.shop]\nurl = \"tls://127.0.0.1:{port}\"\n\
+         [tasks.task]\nplugin = \"security-certificates\"\nbind.certificates = [\"directory.certificates\"]\n\
+         bind.endpoints = [\"endpoint.shop\"]\nsettings.server_names = {{ shop = \"shop.example\" }}\nsettings.private = [\"shop\"]\n"
+    ));
+    host.install(&["security-certificates"]);
+    let directory = host.path().join("certificates");
+    fs::create_dir_all(&directory).expect("a directory");
+    let write = |(certificate, key): (String, String)| {
+        fs::write(directory.join("shop.pem"), certificate).expect("a certificate");
+        fs::write(directory.join("shop.key"), key).expect("a key");
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(directory.join("shop.key"), private).expect("permissions");
+    };
+    write(issued("shop.example"));
+    let here = directory.display();
+    let nginx = Nginx::start(
+        &format!(
+            "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {here}/shop.pem; ssl_certificate_key {here}/shop.key; }}"
+        ),
+        "",
+    );
+    let found = || {
+        let run = host.run(&["run", "task", "--format", "json"]);
+        (run.code, run.findings("task"))
+    };
+    assert_eq!(found(), (0, vec![]));
+    let text = fs::read_to_string(host.configuration()).expect("a configuration");
+    host.configure(&text.replace("settings.private = [\"shop\"]\n", ""));
+    assert_eq!(found(), (2, vec!["critical not-trusted endpoint shop".to_owned()]), "nobody knows who signed it");
+    host.configure(&text.replace("shop.example", "other.example"));
+    assert_eq!(found(), (2, vec!["critical name-mismatch endpoint shop".to_owned()]));
+    host.configure(&text);
+    // Renewed on the disk, and never loaded.
+    write(issued("shop.example"));
+    assert_eq!(found(), (1, vec!["warning not-reloaded endpoint shop".to_owned()]));
+    fs::write(directory.join("shop.key"), issued("shop.example").1).expect("another's key");
+    let (code, findings) = found();
+    assert!(code == 2 && findings.contains(&"critical key-mismatch certificates/shop.pem".to_owned()), "{findings:?}");
+    drop(nginx);
+    assert!(found().1.contains(&"unknown endpoint-not-reached shop".to_owned()));
 }
