@@ -218,6 +218,33 @@ fn a_run_that_was_killed_leaves_the_project_as_it_was_and_the_next_clears_up() {
     assert!(run.code == 0 && patch_of(&run).is_some() && site.work_is_empty(), "{run:?}");
 }
 
+/// The whole directory is copied, so that what the project takes from beside it is there.
+#[test]
+fn a_project_that_needs_what_lies_beside_it_is_tried_with_it() {
+    let site = site(&json!({}), "ignore = [\"greeting\"], path = \"apps/front\"");
+    let front = site.shop().join("apps/front");
+    fs::create_dir_all(&front).expect("a directory");
+    fs::create_dir(site.shop().join("words")).expect("a directory");
+    site.write("words/package.json", "{\"name\": \"words\", \"version\": \"1.0.0\", \"main\": \"index.js\"}");
+    site.write("words/index.js", "module.exports = 'good day';\n");
+    let manifest = json!({
+        "name": "front", "version": "1.0.0",
+        "scripts": {"test": "node -e \"require('greeting').startsWith(require('words')) || process.exit(1)\""},
+        "dependencies": {"greeting": "1.0.0", "words": "file:../../words"},
+    });
+    site.write("apps/front/package.json", &format!("{manifest:#}\n"));
+    assert!(site.npm(&front, &["install"]).0);
+    for name in ["package.json", "package-lock.json"] {
+        let text = fs::read_to_string(front.join(name)).expect("it is there");
+        fs::write(front.join(name), text.replace("\"greeting\": \"1.0.0\"", "\"greeting\": \"^1.0.0\""))
+            .expect("a file");
+    }
+    let run = site.run("run");
+    assert_eq!((run.code, run.findings("task").len()), (0, 0), "{run:?}");
+    assert!(patch_of(&run).is_some_and(|patch| patch.contains("+++ b/apps/front/package-lock.json")), "{run:?}");
+    assert!(site.work_is_empty());
+}
+
 #[test]
 fn what_is_known_to_be_vulnerable_is_put_right_where_the_range_allows_and_told_where_not() {
     let advisory = json!({"greeting": [{
