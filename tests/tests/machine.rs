@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    process::Command,
+    process::{Command, Output},
     time::{Duration, SystemTime},
 };
 
@@ -32,14 +32,10 @@ fn a_machine_within_its_limits_is_ok_and_one_outside_of_them_is_told_with_its_fi
     assert!(short.findings("task").iter().any(|finding| finding.contains("memory")), "{short:?}");
 }
 
-/// A full disk for real: a small one, mounted where no other process sees it.
-#[test]
-fn a_full_disk_is_critical_and_named() {
-    let host = machine("");
+/// A script with a small disk of its own, mounted where no other process sees it: `$1`, and the rest is hostler.
+fn on_a_small_disk(host: &Hostler, script: &str) -> Output {
     let small = host.path().join("small");
     fs::create_dir_all(&small).expect("a directory");
-    let script = "mount -t tmpfs -o size=4m tmpfs \"$1\" || exit 99; head -c 8m /dev/zero > \"$1/full\" 2>/dev/null; \
-                  shift; exec \"$@\"";
     let hostler = host.command(&["run", "task", "--format", "json"]);
     let within = |way: &[&str]| {
         let mut command = Command::new("unshare");
@@ -47,13 +43,37 @@ fn a_full_disk_is_critical_and_named() {
         command.arg(hostler.get_program()).args(hostler.get_args());
         command.output().expect("unshare of util-linux")
     };
-    let mut output = within(&["--user", "--map-root-user", "--mount"]);
-    if output.stdout.is_empty() {
-        output = within(&["--mount"]);
-    }
+    let output = within(&["--user", "--map-root-user", "--mount"]);
+    if output.stdout.is_empty() { within(&["--mount"]) } else { output }
+}
+
+#[test]
+fn a_full_disk_is_critical_and_named() {
+    let host = machine("");
+    let output = on_a_small_disk(
+        &host,
+        "mount -t tmpfs -o size=4m tmpfs \"$1\" || exit 99; head -c 8m /dev/zero > \"$1/full\" 2>/dev/null; shift; exec \"$@\"",
+    );
     let told = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    assert!(told.contains(&small.display().to_string()), "{told}");
+    assert!(told.contains(&host.path().join("small").display().to_string()), "{told}");
+}
+
+#[test]
+fn a_disk_that_fills_is_told_hours_before_it_is_full() {
+    let host = machine(&LENIENT.replace("full_warning = \"1s\", full_critical = \"1s\"", "full_critical = \"4h\""));
+    // 8 MB an hour, as the runs of five hours saw it, and 24 MB are left.
+    let output = on_a_small_disk(
+        &host,
+        "mount -t tmpfs -o size=64m tmpfs \"$1\" || exit 99; small=$1; shift; for hours in 5 4 3 2 1; do \
+         head -c 8m /dev/zero > \"$small/$hours\"; \
+         LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 FAKETIME=-${hours}h FAKETIME_DONT_FAKE_MONOTONIC=1 \
+         \"$@\" > /dev/null; done; exec \"$@\"",
+    );
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let small = host.path().join("small").display().to_string();
+    assert!(told.contains("disk-fills") && told.contains(&small) && told.contains("critical below 4 h"), "{told}");
 }
 
 #[test]
