@@ -4,6 +4,7 @@
 //! medians are compared. The table says which goal is reached and which is not; it never fails a build.
 
 mod archive;
+mod by_hand;
 mod connections;
 mod daily;
 mod empty;
@@ -18,6 +19,7 @@ mod setting;
 mod table;
 mod temp_files;
 mod vacuum;
+mod verify;
 mod walls;
 mod warm;
 
@@ -25,7 +27,7 @@ use table::Line;
 
 type Comparison = fn() -> anyhow::Result<Vec<Line>>;
 
-const COMPARISONS: [(&str, Comparison); 13] = [
+const COMPARISONS: [(&str, Comparison); 15] = [
     ("rows", rows::compare),
     ("connections", connections::compare),
     ("warm", warm::compare),
@@ -35,6 +37,8 @@ const COMPARISONS: [(&str, Comparison); 13] = [
     ("archive", archive::compare),
     ("logs", logs::compare),
     ("vacuum", vacuum::compare),
+    ("by-hand", by_hand::compare),
+    ("verify", verify::compare),
     ("temp-files", temp_files::compare),
     ("daily", daily::compare),
     ("memory", memory::compare),
