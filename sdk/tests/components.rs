@@ -19,6 +19,7 @@ const LARGEST: usize = 300_000;
 const LARGER: &[(&str, usize)] = &[
     ("backup-freshness", 340_000),
     ("backup-postgres-dump", 450_000),
+    ("backup-restore-test", 450_000),
     ("backup-verify", 375_000),
     ("monitoring-dashboards", 353_000),
     ("monitoring-metrics", 337_000),
@@ -28,7 +29,7 @@ const LARGER: &[(&str, usize)] = &[
     ("postgres-archive", 445_000),
     ("postgres-index-health", 310_000),
     ("postgres-tuning", 325_000),
-    ("postgres-vacuum", 305_000),
+    ("postgres-vacuum", 345_000),
     ("redis-consistency", 315_000),
     ("redis-snapshot", 340_000),
     ("redis-warm", 388_000),

@@ -23,6 +23,8 @@ pub struct Postgres {
     pub port: u16,
     /// Its major version.
     pub version: u32,
+    // A standby has to allow at least as much as its primary.
+    settings: Vec<String>,
 }
 
 impl Postgres {
@@ -72,7 +74,13 @@ impl Postgres {
             .arg(&connection)
             .arg("-D")
             .arg(&data));
-        Self::serve(self.version, directory, &[])
+        // A newer client writes options of its own that an older server does not know: the last line holds.
+        let file = data.join("postgresql.auto.conf");
+        let mut written = fs::read_to_string(&file).expect("what pg_basebackup wrote");
+        written.push_str(&format!("primary_conninfo = '{connection}'\n"));
+        fs::write(&file, written).expect("it is written");
+        let settings: Vec<&str> = self.settings.iter().map(String::as_str).collect();
+        Self::serve(self.version, directory, &settings)
     }
 
     fn serve(version: u32, directory: TempDir, settings: &[&str]) -> Self {
@@ -87,7 +95,8 @@ impl Postgres {
         let log = fs::File::create(directory.path().join("log")).expect("a log file");
         command.stdout(log.try_clone().expect("a log file")).stderr(log);
         let server = Server(command.spawn().expect("postgres starts"));
-        let postgres = Self { _server: server, directory, port, version };
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let postgres = Self { _server: server, directory, port, version, settings };
         eventually("PostgreSQL accepts connections", || postgres.try_execute("SELECT 1").is_ok());
         postgres
     }

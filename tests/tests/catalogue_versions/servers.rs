@@ -1,6 +1,6 @@
 //! The servers that the tests stand on.
 
-use hostler_tests::{Postgres, programs, servers};
+use hostler_tests::{Postgres, eventually, programs, servers};
 
 #[test]
 fn there_are_servers_of_four_major_versions_and_one_says_which_it_is() {
@@ -18,6 +18,10 @@ fn each_version_has_a_standby_though_one_brings_no_client() {
     assert!(!programs(16).join("pg_basebackup").exists());
     for version in servers() {
         let server = Postgres::of(version);
-        assert_eq!(server.standby("replica").value("SELECT pg_is_in_recovery()"), "t");
+        let standby = server.standby("replica");
+        assert_eq!(standby.value("SELECT pg_is_in_recovery()"), "t");
+        eventually("it streams", || {
+            server.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1"
+        });
     }
 }

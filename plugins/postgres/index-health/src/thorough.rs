@@ -105,8 +105,9 @@ impl Thorough<'_> {
                 break;
             }
             // In FROM, so that it is called whatever the planner thinks of its result.
+            let unique = if extensions.checks_unique { ", true" } else { "" };
             let sql = format!(
-                "SELECT 1 AS checked FROM {}.bt_index_check({}::regclass, true)",
+                "SELECT 1 AS checked FROM {}.bt_index_check({}::regclass, true{unique})",
                 quote_identifier(schema),
                 index.oid
             );

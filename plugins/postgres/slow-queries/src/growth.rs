@@ -13,11 +13,18 @@ const KEPT: usize = 20_000;
 
 pub(crate) const INFO: &str = "SELECT dealloc::int8 AS dropped, coalesce(extract(epoch FROM stats_reset), 0)::float8::text AS epoch FROM {schema}.pg_stat_statements_info";
 
-pub(crate) const STATEMENTS: &str = "
+/// From PostgreSQL 17 on each statement says since when it is counted: one that was reset alone, or dropped and came back,
+/// is another one then.
+const STATEMENTS: &str = "
     SELECT s.userid::int8 AS userid, s.dbid::int8 AS dbid, coalesce(s.queryid, 0)::int8 AS queryid, s.toplevel,
-        s.calls::float8 AS calls, s.total_exec_time::float8 AS milliseconds, s.rows::float8 AS rows,
+        s.calls::float8 AS calls, s.total_exec_time::float8 AS milliseconds, s.rows::float8 AS rows, {since} AS since,
         coalesce(d.datname::text, '') AS database, pg_get_userbyid(s.userid)::text AS role, left(s.query, 4000) AS query
     FROM {schema}.pg_stat_statements s LEFT JOIN pg_database d ON d.oid = s.dbid";
+
+pub(crate) fn statements(schema: &str, version: u32) -> String {
+    let since = if version >= 170_000 { "extract(epoch FROM s.stats_since)::float8::text" } else { "''" };
+    STATEMENTS.replace("{schema}", schema).replace("{since}", since)
+}
 
 /// What is kept of a statement: calls and microseconds, whole, since JSON does not bring every fraction back.
 type Figures = (u64, u64);
@@ -63,8 +70,13 @@ impl Counted {
         let mut statements = vec![];
         for row in rows.iter() {
             let (userid, dbid, queryid): (i64, i64, i64) = (row.get("userid")?, row.get("dbid")?, row.get("queryid")?);
+            let mut key = format!("{userid}/{dbid}/{queryid}/{}", row.get::<bool>("toplevel")?);
+            let since: &str = row.get("since")?;
+            if !since.is_empty() {
+                key.push_str(&format!("/{since}"));
+            }
             statements.push(Statement {
-                key: format!("{userid}/{dbid}/{queryid}/{}", row.get::<bool>("toplevel")?),
+                key,
                 queryid,
                 database: row.get("database")?,
                 role: row.get("role")?,

@@ -79,7 +79,7 @@ fn report_missing(database: &str) {
 async fn read(database: &Database, schema: &str) -> Result<growth::Counted, TaskError> {
     let schema = quote_identifier(schema);
     let info = database.query(&growth::INFO.replace("{schema}", &schema), &[]).await?.one().await?;
-    let rows = database.query(&growth::STATEMENTS.replace("{schema}", &schema), &[]).await?.rows().await?;
+    let rows = database.query(&growth::statements(&schema, database.info().version), &[]).await?.rows().await?;
     growth::Counted::read(&info, &rows)
 }
 
