@@ -57,7 +57,11 @@ pub(crate) fn of_line(line: &[u8], now: Timestamp) -> Option<Attempt> {
         return postgres(&text, "00000", AUTHORIZED, prefix_address(before).unwrap_or_default(), user);
     }
     if let Some((before, message)) = said("FATAL:  ") {
-        let refused = message.contains("authentication failed for user") || message.starts_with("no pg_hba.conf entry");
+        let is_no_role = message.starts_with("role \"")
+            && (message.contains("\" does not exist") || message.contains("\" is not permitted to log in"));
+        let refused = message.contains("authentication failed for user")
+            || message.starts_with("no pg_hba.conf entry")
+            || is_no_role;
         // Who asked stands where log_line_prefix has `%h` and nowhere else, except for what pg_hba.conf refuses.
         let address = message.split_once("for host \"").and_then(|(_, rest)| rest.split('"').next());
         let address = address.or_else(|| prefix_address(before));
@@ -65,7 +69,11 @@ pub(crate) fn of_line(line: &[u8], now: Timestamp) -> Option<Attempt> {
             at: date_time(&text).unwrap_or_default(),
             service: "postgresql".into(),
             address: address.unwrap_or_default().into(),
-            user: message.split_once("user \"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default().into(),
+            user: ["user \"", "role \""]
+                .iter()
+                .find_map(|words| message.split_once(words)?.1.split('"').next())
+                .unwrap_or_default()
+                .into(),
             success: false,
         });
     }
@@ -111,7 +119,8 @@ pub(crate) fn of_message(program: &str, message: &str) -> Option<Attempt> {
         }
         return None;
     }
-    if message.contains("authentication failure") && ["su", "sudo", "login"].contains(&program) {
+    // PAM says it in the same words for whoever asks it: su, sudo, login, a mail server.
+    if message.starts_with("pam_") && message.contains("authentication failure;") {
         return attempt(after("rhost=").unwrap_or_default(), after(" user=").unwrap_or_default(), false);
     }
     None
@@ -178,6 +187,10 @@ mod tests {
                 "Jan 21 20:34:00 db su[9]: pam_unix(su:auth): authentication failure; logname= uid=1 euid=0 tty=x ruser=a rhost=  user=root",
                 one("su", "", "root", false),
             ),
+            (
+                "Jan 21 20:34:00 db auth[9]: pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=bob rhost=10.0.0.5  user=bob",
+                one("auth", "10.0.0.5", "bob", false),
+            ),
             ("Jan 21 20:34:00 db sshd[9]: Invalid user admin from 10.0.0.1 port 5", None),
             ("Jan 21 20:34:00 db sshd[9]: Connection closed by 10.0.0.1", None),
             ("Jan 21 20:34:00 db cron[9]: authentication failure", None),
@@ -193,6 +206,10 @@ mod tests {
             (
                 "2025-01-21 20:34:00.1 UTC [9] FATAL:  no pg_hba.conf entry for host \"10.0.0.4\", user \"x\", database \"y\", no encryption",
                 one("postgresql", "10.0.0.4", "x", false),
+            ),
+            (
+                "2025-01-21 20:34:00.1 UTC [9] 10.0.0.6 FATAL:  role \"gone\" is not permitted to log in",
+                one("postgresql", "10.0.0.6", "gone", false),
             ),
             ("2025-01-21 20:34:00.1 UTC [9] FATAL:  the database system is starting up", None),
             (
