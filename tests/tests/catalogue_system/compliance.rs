@@ -5,6 +5,8 @@ use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use hostler_tests::{Hostler, Output, Postgres};
 
+use crate::forms;
+
 const LIST: &str = r#"
 [[control]]
 id = "key-mode"
@@ -106,14 +108,17 @@ fn machine() -> Machine {
         "[postgres.main]\ndsn = \"{}\"\n\
          [directory.controls]\npath = \"{{directory}}/controls\"\n[directory.etc]\npath = \"{{directory}}/etc\"\n\
          [program.systemctl]\npath = \"{{directory}}/systemctl\"\nconfine = \"off\"\n\
-         allow = [{{ arguments = [\"show\", \"--no-pager\", \"--property={{text}}\", \"{{text}}\", \"...\"], effect = \"reads\" }}]\n\
+         allow = [{}]\n\
          [program.dpkg-query]\npath = \"/usr/bin/dpkg-query\"\nconfine = \"off\"\n\
-         allow = [{{ arguments = [\"-W\", \"-f={{text}}\"], effect = \"reads\" }}]\n\
-         [program.sshd]\npath = \"{{directory}}/sshd\"\nconfine = \"off\"\nallow = [{{ arguments = [\"-T\"], effect = \"reads\" }}]\n\
+         allow = [{}]\n\
+         [program.sshd]\npath = \"{{directory}}/sshd\"\nconfine = \"off\"\nallow = [{}]\n\
          [tasks.task]\nplugin = \"system-compliance\"\nbind.controls = \"directory.controls\"\nbind.files = [\"directory.etc\"]\n\
          bind.database = [\"postgres.main\"]\nbind.systemctl = \"program.systemctl\"\nbind.dpkg-query = \"program.dpkg-query\"\n\
          bind.sshd = \"program.sshd\"\n",
-        server.superuser()
+        server.superuser(),
+        forms("compliance", "systemctl"),
+        forms("compliance", "dpkg-query"),
+        forms("compliance", "sshd")
     ));
     host.install(&["system-compliance"]);
     for directory in ["controls", "etc"] {

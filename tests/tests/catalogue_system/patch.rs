@@ -10,13 +10,11 @@ use std::{
 use hostler_tests::{Hostler, Output, Signal, eventually};
 use rustix::fs::{FlockOperation, fcntl_lock};
 
-use crate::apt::{Apt, Package, package};
+use crate::{
+    apt::{Apt, Package, package},
+    forms,
+};
 
-const UPGRADE: &str = "{ arguments = [\"-s\", \"-o\", \"Debug::NoLocking=true\", \"dist-upgrade\"], effect = \"reads\" },\n\
-    { arguments = [\"-s\", \"-o\", \"Debug::NoLocking=true\", \"--only-upgrade\", \"install\", \"{text}\", \"...\"], effect = \"reads\" },\n\
-    { arguments = [\"update\", \"-q\", \"-o\", \"APT::Update::Error-Mode=any\"] },\n\
-    { arguments = [\"-y\", \"-q\", \"--only-upgrade\", \"--no-remove\", \"-o\", \"DPkg::Lock::Timeout={0-86400}\", \"-o\", \
-    \"Dpkg::Options::=--force-confdef\", \"-o\", \"Dpkg::Options::=--force-confold\", \"install\", \"{text}\", \"...\"] }";
 const ENVIRONMENT: &str = "environment = [\"PATH\", \"DEBIAN_FRONTEND\", \"NEEDRESTART_SUSPEND\", \"UCF_FORCE_CONFFOLD\", \"APT_LISTCHANGES_FRONTEND\"]\n";
 
 fn script(path: &Path, text: &str) {
@@ -28,18 +26,17 @@ fn host(apt: &Apt, settings: &str) -> Hostler {
     let host = Hostler::new(&format!(
         "{}{ENVIRONMENT}{}\
          [program.dpkg]\npath = \"{{directory}}/dpkg\"\nconfine = \"off\"\n{ENVIRONMENT}\
-         allow = [{{ arguments = [\"--force-confdef\", \"--force-confold\", \"--configure\", \"-a\"] }}]\n\
+         allow = [{}]\n\
          [program.systemctl]\npath = \"{{directory}}/systemctl\"\nconfine = \"off\"\n\
-         allow = [{{ arguments = [\"show\", \"--no-pager\", \"--property={{text}}\", \"*\"], effect = \"reads\" }}]\n\
+         allow = [{}]\n\
          [tasks.task]\nplugin = \"system-patch\"\n\
          bind.simulate = \"program.apt-get\"\nbind.upgrade = \"program.apt-get\"\nbind.apt-cache = \"program.apt-cache\"\n\
          bind.dpkg = \"program.dpkg\"\nbind.systemctl = \"program.systemctl\"\nbind.machine = \"machine\"\n\
          settings = {{ ignore_processes = [\"*\"], settle = \"1s\", lock_wait = \"1s\", {settings} }}\n",
-        apt.program("apt-get", UPGRADE),
-        apt.program(
-            "apt-cache",
-            "{ arguments = [\"policy\"], effect = \"reads\" }, { arguments = [\"policy\", \"{text}\", \"...\"], effect = \"reads\" }"
-        ),
+        apt.program("apt-get", &(forms("patch", "simulate") + &forms("patch", "upgrade"))),
+        apt.program("apt-cache", &forms("patch", "apt-cache")),
+        forms("patch", "dpkg"),
+        forms("patch", "systemctl"),
     ));
     host.install(&["system-patch"]);
     let root = apt.path("root").display().to_string();

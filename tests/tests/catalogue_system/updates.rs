@@ -7,22 +7,19 @@ use std::{
 
 use hostler_tests::{Hostler, Output, root};
 
-use crate::apt::{Apt, package};
+use crate::{
+    apt::{Apt, package},
+    forms,
+};
 
 const FOREVER: &str = "end_of_life = \"2999-12-31\", ignore_processes = [\"*\"]";
-const SIMULATE: &str =
-    "{ arguments = [\"-s\", \"-o\", \"Debug::NoLocking=true\", \"dist-upgrade\"], effect = \"reads\" }";
-
 fn host(apt: &Apt, settings: &str) -> Hostler {
     let host = Hostler::new(&format!(
         "{}{}[directory.apt]\npath = \"{}\"\n[tasks.task]\nplugin = \"system-updates\"\n\
          bind.apt-get = \"program.apt-get\"\nbind.apt-cache = \"program.apt-cache\"\nbind.lists = \"directory.apt\"\n\
          bind.machine = \"machine\"\nsettings = {{ {settings} }}\n",
-        apt.program("apt-get", SIMULATE),
-        apt.program(
-            "apt-cache",
-            "{ arguments = [\"policy\"], effect = \"reads\" }, { arguments = [\"policy\", \"{text}\", \"...\"], effect = \"reads\" }"
-        ),
+        apt.program("apt-get", &forms("updates", "apt-get")),
+        apt.program("apt-cache", &forms("updates", "apt-cache")),
         apt.path("root/var/lib/apt").display()
     ));
     host.install(&["system-updates"]);
@@ -184,7 +181,7 @@ fn what_was_not_granted_is_unknown_and_a_day_that_is_none_is_refused() {
     let apt = Apt::new(&[package("tool", "1.0")]);
     let host = host(&apt, FOREVER);
     let text = fs::read_to_string(host.configuration()).expect("it is there");
-    fs::write(host.configuration(), text.replace("dist-upgrade", "upgrade")).expect("it is written");
+    fs::write(host.configuration(), text.replace("\"dist-upgrade\"", "\"upgrade\"")).expect("it is written");
     let refused = run(&host);
     assert_eq!(
         (refused.code, findings(&refused)),
