@@ -7,6 +7,7 @@
 
 mod catalogue;
 mod changes;
+mod faults;
 mod replication;
 mod servers;
 mod sessions;
