@@ -184,7 +184,8 @@ fn what_a_failover_would_lose_and_what_would_be_wrong_after_it_is_told() {
     standby.execute("ALTER SYSTEM SET synchronous_standby_names = '*'");
     standby.execute("SELECT pg_reload_conf()");
     eventually("both hold", || {
-        primary.value("SHOW synchronous_standby_names") != "" && standby.value("SHOW synchronous_standby_names") == "*"
+        !primary.value("SHOW synchronous_standby_names").is_empty()
+            && standby.value("SHOW synchronous_standby_names") == "*"
     });
     let host = looking(&primary, &standby);
     let sick = run(&host);
