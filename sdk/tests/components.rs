@@ -19,7 +19,7 @@ const LARGEST: usize = 300_000;
 const LARGER: &[(&str, usize)] = &[
     ("backup-freshness", 340_000),
     ("backup-postgres-dump", 450_000),
-    ("backup-restore-test", 450_000),
+    ("backup-restore-test", 402_000),
     ("backup-verify", 375_000),
     ("monitoring-dashboards", 353_000),
     ("monitoring-metrics", 337_000),

@@ -2,5 +2,6 @@
 
 mod dump;
 mod freshness;
+mod restore_test;
 mod site;
 mod verify;
