@@ -319,7 +319,9 @@ fn new_rules_are_loaded_with_their_rollback_armed_and_a_confirmation_disarms_it(
     );
     assert!(!site.path("rules/rollback.nft").exists());
 
-    let run = site.run("run");
+    // Exactly what was planned is done: the rollback, its timer, the rules.
+    let planned = plan.task("task")["run_id"].as_str().expect("a run").to_owned();
+    let run = site.host.run(&["run", "task", "--plan", &planned, "--format", "json"]);
     assert!(run.findings("task").contains(&"warning confirmation-awaited rules.nft".to_owned()), "{run:?}");
     let calls = site.calls();
     let armed =
@@ -364,7 +366,13 @@ fn rules_that_nobody_confirms_are_taken_back_and_not_loaded_again() {
         (true, 0, before.clone()),
         "the same file is not loaded again"
     );
+    // A plan is approved for what is in the file, and not for what somebody writes into it later.
+    site.wanted(&CLOSED.replace("443", "9443"));
+    let planned = site.run("plan").task("task")["run_id"].as_str().expect("a run").to_owned();
     site.wanted(&CLOSED.replace("443", "8443"));
+    let slipped = site.host.run(&["run", "task", "--plan", &planned, "--format", "json"]);
+    assert!(slipped.code >= 2 && site.ruleset() == before, "{slipped:?}");
+    eventually("what was armed meanwhile is over", || !site.is_armed());
     let other = site.run("run");
     assert!(other.findings("task").contains(&"warning confirmation-awaited rules.nft".to_owned()), "{other:?}");
     assert!(site.ruleset().contains("8443"));

@@ -189,7 +189,8 @@ fn what_is_due_is_tried_renewed_loaded_and_served_and_a_second_run_does_nothing(
     let steps = plan.task("task")["plan"]["steps"].as_array().map(Vec::len);
     assert_eq!(steps, Some(2), "the renewal and the reload: {plan:?}");
 
-    let run = site.run("run");
+    let planned = plan.task("task")["run_id"].as_str().expect("a run").to_owned();
+    let run = site.host.run(&["run", "task", "--plan", &planned, "--format", "json"]);
     assert_eq!((run.code, run.findings("task").len()), (0, 0), "{run:?}");
     assert_eq!(run.task("task")["summary"], "1 certificate, 1 due, 1 renewed, loaded and served");
     assert_eq!(

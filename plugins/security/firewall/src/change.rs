@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use hostler_sdk::files::{self, Directory};
 use hostler_sdk::prelude::*;
 use hostler_sdk::shell::Outcome;
-use serde::Serialize;
 
+use crate::decision::{Change, Next, Outcomes, Seen, is_repeatable, next, rollback};
 use crate::ruleset::{Ruleset, fingerprint};
 use crate::timer::{self, Done};
 use crate::{Settings, read};
@@ -22,100 +22,6 @@ const ROLLBACK: &str = "rollback.nft";
 const CONFIRMED: &str = "confirmed";
 /// Only root reads the rules.
 const MODE: u32 = 0o600;
-
-/// The last change.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Change {
-    /// SHA-256 of the file that was loaded.
-    digest: String,
-    /// When the rollback fires.
-    until: Timestamp,
-    /// The rules afterwards; nothing where the run did not come to that.
-    after: Option<u64>,
-    outcome: Outcomes,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Outcomes {
-    Awaited,
-    Confirmed,
-    RolledBack,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// Load the file.
-    Load,
-    /// Disarm the rollback: it was confirmed.
-    Confirm,
-    /// Somebody disarmed it by hand before its time, which is a confirmation too.
-    ByHand,
-    /// Wait for a confirmation.
-    Await,
-    /// The rollback is gone, and the rules are there.
-    Unclear,
-    /// It was taken back, and stays so.
-    TakenBack,
-    /// It holds.
-    Holds,
-}
-
-/// What the machine says of the last change.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen<'a> {
-    pub(crate) wanted: &'a str,
-    pub(crate) confirmed: bool,
-    pub(crate) armed: bool,
-    pub(crate) rules: u64,
-    pub(crate) now: Timestamp,
-}
-
-/// Decides by the last change and what is seen of it.
-pub(crate) fn next(change: Option<&Change>, seen: Seen<'_>) -> Next {
-    let Some(change) = change else { return if seen.armed { Next::Await } else { Next::Load } };
-    let same = change.digest == seen.wanted;
-    match change.outcome {
-        // As long as a rollback is under way, nothing else is loaded: it would take that back too.
-        Outcomes::Awaited if seen.armed => {
-            if same && seen.confirmed {
-                Next::Confirm
-            } else {
-                Next::Await
-            }
-        }
-        Outcomes::Awaited => match change.after {
-            // It was interrupted before or while it loaded, and taken back by now.
-            None => Next::Load,
-            Some(after) if after != seen.rules && same => Next::TakenBack,
-            Some(after) if after != seen.rules => Next::Load,
-            Some(_) if same && (seen.confirmed || seen.now < change.until) => Next::ByHand,
-            Some(_) if same => Next::Unclear,
-            Some(_) => Next::Load,
-        },
-        _ if seen.armed => Next::Await,
-        Outcomes::Confirmed if same => Next::Holds,
-        Outcomes::RolledBack if same => Next::TakenBack,
-        Outcomes::Confirmed | Outcomes::RolledBack => Next::Load,
-    }
-}
-
-/// Whether a file says anew what there is, rather than add to it: its first word is one that clears.
-pub(crate) fn is_repeatable(text: &str) -> bool {
-    let words = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-    words.flat_map(|line| line.split(';')).any(|statement| {
-        let mut words = statement.split_whitespace();
-        matches!(
-            (words.next(), words.next()),
-            (Some("flush" | "delete" | "destroy"), Some("ruleset" | "table" | "chain"))
-        )
-    })
-}
-
-/// The rules as they are, so that loading them brings them back whatever came between.
-pub(crate) fn rollback(listed: &str) -> String {
-    format!("flush ruleset\n{listed}")
-}
 
 struct Work<'a> {
     context: &'a Context,
@@ -293,9 +199,12 @@ impl Work<'_> {
             .report();
             return Ok("the wanted rules are refused");
         }
+        // A plan is approved for this very file, so the titles of its steps name what is in it.
+        let digest = format!("sha256 {}", self.digest.get(..16).unwrap_or(&self.digest));
         let until = Timestamp(Timestamp::now().0 + self.settings.rollback.as_milliseconds());
         let armed = {
-            let _step = self.context.step("arm the rollback: the rules as they are, loaded again by a timer", 2, 0)?;
+            let title = format!("arm the rollback of {file}, {digest}: a timer that loads the rules as they are");
+            let _step = self.context.step(&title, 2, 0)?;
             self.arm(until).await
         };
         match armed {
@@ -307,7 +216,7 @@ impl Work<'_> {
                 return Ok("the wanted rules were not loaded");
             }
         }
-        let _step = self.context.step(&format!("load {file}"), 1, 0)?;
+        let _step = self.context.step(&format!("load {file}, {digest}"), 1, 0)?;
         if !self.context.is_check() && files::sha256(&self.directory.path(file)).await? != self.digest {
             not_armed(
                 file,
@@ -375,8 +284,7 @@ impl Work<'_> {
         let path = self.directory.path(ROLLBACK);
         files::write(&path, MODE, rollback(&listed).into_bytes()).await?;
         if self.context.is_check() {
-            // The file is not there, so there is nothing yet to hand to systemd-run.
-            return Ok(Done::Planned);
+            return timer::arm(self.context, self.settings, &path).await;
         }
         self.check(ROLLBACK).await?;
         // Before the timer runs: whoever comes after a kill here finds what was begun.
@@ -431,9 +339,4 @@ impl Work<'_> {
         self.keep(Change { outcome: Outcomes::Confirmed, ..change }).await?;
         Ok("the wanted rules are confirmed, and the rollback is disarmed")
     }
-}
-
-#[cfg(test)]
-pub(crate) fn change(digest: &str, until: u64, after: Option<u64>, outcome: Outcomes) -> Change {
-    Change { digest: digest.into(), until: Timestamp(until), after, outcome }
 }

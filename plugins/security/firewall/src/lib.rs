@@ -6,6 +6,7 @@
 
 mod bans;
 mod change;
+mod decision;
 mod reach;
 mod ruleset;
 mod sockets;

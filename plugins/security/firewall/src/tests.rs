@@ -5,7 +5,7 @@ use hostler_sdk::testing::{self, Recorded, refuses_each};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::change::{Next, Outcomes, Seen, change as changed, is_repeatable, next};
+use crate::decision::{Next, Outcomes, Seen, change as changed, is_repeatable, next};
 use crate::reach::{Family, Packet, Reach};
 use crate::sockets::{Scope, scope};
 
@@ -324,7 +324,7 @@ fn a_file_that_adds_to_what_is_there_cannot_be_loaded_twice() {
     for text in ["", "table inet t { chain c { } }", "# flush ruleset", "add rule inet t c tcp dport 22 accept"] {
         assert!(!is_repeatable(text), "{text}");
     }
-    assert_eq!(change::rollback("table inet t {\n}\n"), "flush ruleset\ntable inet t {\n}\n");
+    assert_eq!(decision::rollback("table inet t {\n}\n"), "flush ruleset\ntable inet t {\n}\n");
 }
 
 #[test]

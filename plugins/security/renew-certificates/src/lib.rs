@@ -130,7 +130,9 @@ async fn one(
     let (name, severity) = (lineage.name.as_str(), lineage.severity(settings, now));
     let trial = client::trial(context, settings, lineage);
     let title = if trial.is_some() { "renew, after a trial," } else { "renew" };
-    let _step = context.step(&format!("{title} {name}: {}", lineage.ends(now)), 1 + u64::from(trial.is_some()), 0)?;
+    // No time that is left: a plan that is approved tomorrow has the same title.
+    let title = format!("{title} {name}, which ends at {}", lineage.certificate.not_after);
+    let _step = context.step(&title, 1 + u64::from(trial.is_some()), 0)?;
     if !context.is_check() && !is_unchanged(directory, lineage, settings).await? {
         // certbot's own timer was faster.
         return Ok(Became::Renewed);
