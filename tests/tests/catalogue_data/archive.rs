@@ -65,6 +65,7 @@ fn old_rows_move_once_by_the_key_or_by_the_time() {
         assert_eq!((run.code, run.findings("task").len()), (0, 0), "{run:?}");
         let said = run.task("task")["summary"].as_str().unwrap().to_owned();
         assert!(said.contains("in 8 batches, each compared"), "{said}");
+        assert!(!run.stdout.contains("\"failed\""), "no change is told as failed: {run:?}");
         whole(&server);
         moved(&server);
         let before = count(&server, "archive.orders");

@@ -146,6 +146,13 @@ async fn batch(
         }
         None => None,
     };
+    if end.is_none() && !run.context.is_check() {
+        // The batch before was the last, and a full one.
+        let rest = transaction.query_with(&statements.rest(), &parameters, settings.patient()).await?.one().await?;
+        if !rest.get::<bool>("more")? {
+            return Ok(Batch::Moved(0, None));
+        }
+    }
     parameters.extend(values(end.as_deref(), statements));
     let copied = transaction.execute_returning(&statements.copy(), &parameters).await?;
     let Some(copied) = copied else {
@@ -153,11 +160,6 @@ async fn batch(
         return Ok(Batch::Planned);
     };
     let copied = copied.one().await?;
-    let count: u64 = copied.get("rows")?;
-    if count == 0 && end.is_none() {
-        transaction.rollback().await?;
-        return Ok(Batch::Moved(0, None));
-    }
     let (first, last): (Option<String>, Option<String>) = (copied.get("first")?, copied.get("last")?);
     let places = [
         Parameter::from(first.unwrap_or_else(|| "(0,0)".into())),

@@ -164,12 +164,17 @@ impl Statements {
         )
     }
 
+    /// Whether a row is left behind the place where a batch begins.
+    pub fn rest(&self) -> String {
+        format!("SELECT EXISTS (SELECT FROM {} WHERE {} AND {}) AS more", self.source, self.old(), self.range(">", 2))
+    }
+
     /// Copies a batch, and says between which places of the archive it lies.
     pub fn copy(&self) -> String {
         let written = self.written.join(", ");
         format!(
             "WITH copied AS (INSERT INTO {} ({written}) OVERRIDING SYSTEM VALUE SELECT {written} FROM {} WHERE {} RETURNING ctid AS place) \
-             SELECT count(*)::int8 AS rows, min(place)::text AS first, max(place)::text AS last FROM copied",
+             SELECT min(place)::text AS first, max(place)::text AS last FROM copied",
             self.archive,
             self.source,
             self.batch()

@@ -57,7 +57,7 @@ fn the_statements_are_covered_by_the_request_and_are_the_same_for_every_batch() 
         let statements = statements(&ORDERS, &ORDERS, indexed).unwrap();
         grant.execute(&statements.copy()).map(drop).unwrap();
         grant.execute(&statements.delete()).map(drop).unwrap();
-        for sql in [statements.due(), statements.end(1000), statements.archived()] {
+        for sql in [statements.due(), statements.end(1000), statements.rest(), statements.archived()] {
             grant.query(&sql).map(drop).unwrap();
         }
         assert!(grant.execute(&statements.copy()).unwrap().transactional);
