@@ -20,6 +20,8 @@ pub(crate) struct Answer {
     pub decide: Option<String>,
     /// What requests are bound to, where their kind does not say it.
     pub bind: BTreeMap<String, Bound>,
+    /// Optional requests of which one has to be bound all the same.
+    pub one_of: Vec<String>,
     /// Settings, as TOML.
     pub settings: BTreeMap<String, toml::Value>,
     /// Seconds or words such as `2h`, where the host's limit is too short.

@@ -104,9 +104,12 @@ impl Draft {
                 Err(reason) => stanza.lacks.push(format!("{name}: {reason}")),
             }
         }
-        // Where each of its requests is optional, one of them has to be there all the same.
-        if stanza.bindings.is_empty() && stanza.lacks.is_empty() {
-            stanza.lacks = stanza.unbound.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+        // Where each of its requests is optional, one of them has to be there all the same; of some of them where the
+        // table says so.
+        let counts = |name: &String| answer.one_of.is_empty() || answer.one_of.contains(name);
+        if stanza.lacks.is_empty() && !stanza.bindings.iter().any(|(name, ..)| counts(name)) {
+            let missing = stanza.unbound.iter().filter(|(name, _)| counts(name));
+            stanza.lacks = missing.map(|(name, reason)| format!("{name}: {reason}")).collect();
         }
         let given = |name: &String| answer.settings.contains_key(name);
         let missing = manifest.settings.iter().filter(|(name, setting)| setting.required && !given(name));
