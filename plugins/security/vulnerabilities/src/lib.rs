@@ -63,8 +63,15 @@ async fn run(context: Context, settings: Settings) -> Result<String, TaskError> 
     waivers.report_wrong();
     let examined = examine(&context, &settings).await?;
     if !examined.looked_at {
-        return Err(TaskError::new("neither a project nor dpkg's directory is bound, so that nothing was looked at")
-            .remedy("bind `projects`, `dpkg` or both at the task"));
+        finding!(
+            Severity::Unknown,
+            "no-lock-file",
+            "projects",
+            "neither a project nor dpkg's directory is bound, so that nothing was looked at"
+        )
+        .remedy("bind `projects`, `dpkg` or both at the task")
+        .report();
+        return Ok("nothing was looked at".into());
     }
     let all: BTreeSet<&Package> = examined.files.iter().flat_map(|(_, packages)| packages).collect();
     let wanted: Wanted = all.iter().map(|package| (package.ecosystem, package.name.clone())).collect();
