@@ -150,6 +150,8 @@ fn a_restart_is_told_from_a_counter_that_falls() {
     run(&host);
     write(&nginx, "# TYPE shop_orders_total counter\nshop_orders_total 9\nshop_queue 4\n");
     let port = node.port;
+    // The machine tells when a process began to the second.
+    std::thread::sleep(std::time::Duration::from_secs(2));
     drop(node);
     node = Exporter::start_at(port, "/usr/bin/prometheus-node-exporter", &[], &[]);
     let sick = run(&host);

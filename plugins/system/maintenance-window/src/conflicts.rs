@@ -106,7 +106,8 @@ pub fn busy(
     let mut findings: BTreeMap<&str, Finding> = BTreeMap::new();
     for run in scheduled.iter().filter(|run| run.window_ends_at.is_some()) {
         let load = histogram.usual[zone.hour(seconds(Timestamp(run.starts_at)))];
-        if !(load > limit * quiet.1 && load >= histogram.day()) {
+        // Where next to nothing is done in the quietest hours, anything is many times as much.
+        if !(load > limit * quiet.1 && load > histogram.day() / 2.0) {
             continue;
         }
         let times = if quiet.1 > 0.0 { format!("{:.1} times", load / quiet.1) } else { "much more than".to_owned() };
