@@ -204,7 +204,9 @@ fn faults(version: u32) {
         0o646,
     );
     site.write("etc/harmless", "x", 0o666);
-    site.write("etc/sudoers", "@include /somewhere/else\n", 0o440);
+    // A file that lies there is not read for it either, and is not taken for read.
+    site.write("etc/sudoers", "@include /etc/sudoers.local\n", 0o440);
+    site.write("etc/sudoers.local", "eve ALL=(ALL) ALL\n", 0o440);
     let sick = site.run();
     assert_eq!(sick.code, 2, "{sick:?}");
     for finding in [
