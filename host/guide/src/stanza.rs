@@ -161,7 +161,8 @@ fn program(request: &ProgramRequest, bound: &Bound, found: &Found) -> Result<Vec
         Effect::Changes => "changes",
     };
     let mut text = format!("path = {}\nallow = [\n", quoted(&path.display().to_string()));
-    for form in &request.arguments {
+    let forms = request.reads.iter().map(|form| (form, "reads"));
+    for (form, effect) in forms.chain(request.arguments.iter().map(|form| (form, effect))) {
         let words: Vec<String> = form.iter().map(|word| quoted(word)).collect();
         text.push_str(&format!("  {{ arguments = [{}], effect = \"{effect}\" }},\n", words.join(", ")));
     }
@@ -203,4 +204,27 @@ fn endpoints(bound: &Bound, found: &Found, many: bool) -> Result<Vec<Bindable>, 
 /// A text as TOML writes it.
 pub(crate) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_that_only_read_are_told_from_those_that_change() {
+        let root = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir_all(root.path().join("usr/sbin")).expect("a directory");
+        std::fs::write(root.path().join("usr/sbin/nginx"), "").expect("a file");
+        let request = ProgramRequest {
+            program: "nginx".into(),
+            arguments: vec![vec!["-s".into(), "reload".into()]],
+            reads: vec![vec!["-t".into()]],
+            ..ProgramRequest::default()
+        };
+        let found = Found { root: root.path().to_owned(), ..Found::default() };
+        let made = program(&request, &Bound::default(), &found).expect("it is there");
+        let text = made[0].text.as_deref().expect("a section");
+        assert!(text.contains("{ arguments = [\"-t\"], effect = \"reads\" }"), "{text}");
+        assert!(text.contains("{ arguments = [\"-s\", \"reload\"], effect = \"changes\" }"), "{text}");
+    }
 }

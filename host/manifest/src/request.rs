@@ -117,8 +117,10 @@ pub struct ProgramRequest {
     pub program: String,
     /// The argument patterns it uses, to be copied into `allow`.
     pub arguments: Vec<Vec<String>>,
-    /// Whether any form of it changes something.
+    /// Whether these forms change something.
     pub effect: Effect,
+    /// Forms beside them that only read, where those change something.
+    pub reads: Vec<Vec<String>>,
     /// Names of the environment variables it sets.
     pub environment: Vec<String>,
 }

@@ -32,8 +32,9 @@ pub fn describe(request: &Request) -> Vec<(&'static str, String)> {
         }
         Request::Program(request) => {
             list("program", std::slice::from_ref(&request.program));
-            let forms: Vec<String> = request.arguments.iter().map(|form| form.join(" ")).collect();
-            list("arguments", &forms);
+            let forms = |forms: &[Vec<String>]| forms.iter().map(|form| form.join(" ")).collect::<Vec<String>>();
+            list("arguments", &forms(&request.arguments));
+            list("reads", &forms(&request.reads));
             list("environment", &request.environment);
             list("effect", &[if request.effect == Effect::Reads { "reads" } else { "changes" }.to_owned()]);
         }

@@ -113,8 +113,12 @@ fn within(name: &str, before: &Request, after: &Request, lines: &mut Vec<String>
             if before.program != after.program {
                 lines.push(format!("{name}.program: {}", after.program));
             }
-            let forms = after.arguments.iter().filter(|form| !before.arguments.contains(form));
-            lines.extend(forms.map(|form| format!("{name}.arguments: {}", form.join(" "))));
+            for (key, before, after) in
+                [("arguments", &before.arguments, &after.arguments), ("reads", &before.reads, &after.reads)]
+            {
+                let forms = after.iter().filter(|form| !before.contains(form));
+                lines.extend(forms.map(|form| format!("{name}.{key}: {}", form.join(" "))));
+            }
             let variables = after.environment.iter().filter(|variable| !before.environment.contains(variable));
             lines.extend(variables.map(|variable| format!("{name}.environment: {variable}")));
         }

@@ -134,6 +134,11 @@ fn requests_of_every_kind_are_compared() {
             "x.arguments: -x {path}",
         ),
         (
+            "kind = \"program\"\nprogram = \"a\"",
+            "kind = \"program\"\nprogram = \"a\"\nreads = [[\"-l\"]]",
+            "x.reads: -l",
+        ),
+        (
             "kind = \"program\"\nprogram = \"a\"\neffect = \"reads\"",
             "kind = \"program\"\nprogram = \"a\"\neffect = \"reads\"\nenvironment = [\"LD_PRELOAD\"]",
             "x.environment: LD_PRELOAD",

@@ -109,8 +109,8 @@ impl Database {
     pub(crate) fn serves(&self, ecosystem: Ecosystem, settings: &Settings, now: Timestamp) -> bool {
         let name = ecosystem.name();
         let remedy = format!(
-            "fetch https://osv-vulnerabilities.storage.googleapis.com/{name}/all.zip and unpack it into the directory \
-             bound as `advisories`, below {name}/"
+            "fetch OSV's export of {name} (all.zip, see osv.dev) and unpack it into the directory bound as `advisories`, \
+             below {name}/"
         );
         let Some(copy) = self.copies.get(&ecosystem) else {
             finding!(Severity::Unknown, "database-missing", name, "there are no advisories of {name} to compare with")
