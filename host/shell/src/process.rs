@@ -40,6 +40,7 @@ pub(crate) struct Process {
     group: Option<Pid>,
     exit: AsyncFd<OwnedFd>,
     watch: Option<OwnedFd>,
+    go: Option<OwnedFd>,
     confined: bool,
     inside: Arc<Mutex<Inside>>,
 }
@@ -54,7 +55,13 @@ impl Process {
         let number = child.id().and_then(|id| i32::try_from(id).ok()).ok_or_else(ended)?;
         let group = Pid::from_raw(number).ok_or_else(ended)?;
         let exit = child::ending(rustix::process::pidfd_open(group, PidfdFlags::empty())?)?;
-        Ok(Self { child, group: Some(group), exit, watch, confined, inside: Arc::default() })
+        Ok(Self { child, group: Some(group), exit, watch, go: None, confined, inside: Arc::default() })
+    }
+
+    /// Has the program start with a word into `go`, once who watches knows the first process inside.
+    pub(crate) fn held_back(mut self, go: OwnedFd) -> Self {
+        self.go = Some(go);
+        self
     }
 
     pub(crate) fn take_pipes(&mut self) -> (Option<ChildStdin>, Option<ChildStdout>, Option<ChildStderr>) {
@@ -64,6 +71,8 @@ impl Process {
     /// Reads what bubblewrap says, to its end.
     pub(crate) fn listen(&self, status: Option<pipe::Receiver>) -> impl Future<Output = ()> + use<> {
         let inside = self.inside.clone();
+        let handle = |handle: &Option<OwnedFd>| handle.as_ref().and_then(|handle| handle.try_clone().ok());
+        let (watch, mut go) = (handle(&self.watch), handle(&self.go));
         async move {
             let Some(status) = status else { return };
             let mut lines = BufReader::new(status).lines();
@@ -74,6 +83,10 @@ impl Process {
                 };
                 let mut inside = inside.lock().unwrap_or_else(PoisonError::into_inner);
                 inside.first = number("child-pid").or(inside.first);
+                if let (Some(first), Some(watch), Some(go)) = (inside.first, &watch, go.take()) {
+                    let told = rustix::io::write(watch, &first.to_ne_bytes());
+                    let _ = told.and_then(|_| rustix::io::write(&go, b"."));
+                }
                 inside.code = number("exit-code").or(inside.code);
             }
         }

@@ -36,6 +36,8 @@ pub(crate) struct Fence {
     pub(crate) no_new_privileges: bool,
     /// The reading end of a pipe whose end kills the child's process group; see [`watch`].
     pub(crate) watched: Option<OwnedFd>,
+    /// Kept open by who watches, so that nobody sees its end before the group is killed.
+    pub(crate) kept: Option<OwnedFd>,
 }
 
 /// Puts a fence around a command. The child leads a process group of its own and dies with this process.
@@ -50,7 +52,7 @@ pub(crate) fn fence(command: &mut Command, mut fence: Fence) {
         }
         if let Some(pipe) = &fence.watched {
             // SAFETY: called between fork and exec, as it demands.
-            unsafe { watch(pipe.as_raw_fd())? };
+            unsafe { watch(pipe.as_raw_fd(), fence.kept.as_ref().map(AsRawFd::as_raw_fd))? };
         }
         for (resource, most) in &fence.limits {
             limit(*resource, *most)?;
@@ -85,12 +87,13 @@ fn limit(resource: Resource, most: u64) -> io::Result<()> {
 }
 
 /// Leaves a process behind that kills the calling process's group when the pipe ends without a word, which is when
-/// the host died; a byte in the pipe says that the group has ended. The watching process is nobody's child, belongs
-/// to no group that is killed, and keeps nothing open but its pipe.
+/// the host died; a byte in the pipe says that the group has ended, and four are the number of a process outside the
+/// group that is killed with it. The watching process is nobody's child, belongs to no group that is killed, and keeps
+/// nothing open but its pipe, `kept`, and a handle of that process.
 ///
 /// # Safety
 /// To be called between fork and exec alone, where the process has one thread.
-unsafe fn watch(pipe: RawFd) -> io::Result<()> {
+unsafe fn watch(pipe: RawFd, kept: Option<RawFd>) -> io::Result<()> {
     // SAFETY: system calls alone, on numbers; the process has one thread.
     unsafe {
         let group = libc::getpid();
@@ -107,17 +110,25 @@ unsafe fn watch(pipe: RawFd) -> io::Result<()> {
             libc::_exit(0);
         }
         libc::setsid();
+        // Neither number is one of those that they are moved to: those are the program's own.
         let pipe = libc::dup2(pipe, 0);
-        libc::syscall(libc::SYS_close_range, 1, u32::MAX, 0);
-        let mut word = 0u8;
-        let read = loop {
-            let read = libc::read(pipe, (&raw mut word).cast(), 1);
-            if read != -1 || *libc::__errno_location() != libc::EINTR {
-                break read;
+        let open = kept.map_or(1, |kept| libc::dup2(kept, 1) + 1);
+        libc::syscall(libc::SYS_close_range, open, u32::MAX, 0);
+        let mut other = -1;
+        loop {
+            let mut word = [0u8; 4];
+            let read = libc::read(pipe, word.as_mut_ptr().cast(), word.len());
+            match read {
+                -1 if *libc::__errno_location() == libc::EINTR => {}
+                4 => other = libc::syscall(libc::SYS_pidfd_open, i32::from_ne_bytes(word), 0),
+                1.. => libc::_exit(0),
+                _ => break,
             }
-        };
-        if read <= 0 {
-            libc::kill(-group, libc::SIGKILL);
+        }
+        libc::kill(-group, libc::SIGKILL);
+        if other >= 0 {
+            let nothing = std::ptr::null::<libc::siginfo_t>();
+            libc::syscall(libc::SYS_pidfd_send_signal, other, libc::SIGKILL, nothing, 0);
         }
         libc::_exit(0)
     }

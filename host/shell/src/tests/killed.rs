@@ -40,3 +40,27 @@ async fn a_killed_host_leaves_no_program() {
         eventually("neither sleeps", || processes_with(mark).is_empty()).await;
     }
 }
+
+/// bubblewrap asks to end with its parent only once its walls stand: a host that dies before is seen by another.
+#[tokio::test]
+async fn a_host_that_is_killed_while_a_program_starts_leaves_none() {
+    for round in 0..12 {
+        let mark = format!("876{round}5.1");
+        let mut host = Process::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "tests::killed::host", "--ignored", "--nocapture"])
+            .env(VARIABLE, &mark)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a second process of this test");
+        let script = format!("sleep {mark} & sleep {mark}; true");
+        while processes_with(&script).is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(round)).await;
+        host.kill().expect("SIGKILL");
+        host.wait().expect("it is dead");
+        eventually("nothing of it runs", || processes_with(&mark).is_empty() && processes_with(&script).is_empty())
+            .await;
+    }
+}

@@ -57,7 +57,7 @@ impl Bubblewrap {
         let launch = Launch { program, variables: Launch::base_variables(), ..Launch::default() };
         let (status, report) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|errno| errno.to_string())?;
-        let (mut command, inherit) = self.command(launch, &[], report).map_err(|error| error.to_string())?;
+        let (mut command, inherit) = self.command(launch, &[], report, None).map_err(|error| error.to_string())?;
         let fence = Fence { inherit, limits: limits::all(), landlock: rules::scope(false), ..Fence::default() };
         let said = output(&mut command, Some(fence)).await;
         drop(status);
@@ -69,12 +69,13 @@ impl Bubblewrap {
     }
 
     /// The command that starts a program behind every wall, and the handles that it keeps. `report` is where
-    /// bubblewrap says how it went.
+    /// bubblewrap says how it went, and `held` where it waits for a word before the program starts.
     pub(super) fn command(
         &self,
         launch: Launch,
         hidden: &[PathBuf],
         report: OwnedFd,
+        held: Option<OwnedFd>,
     ) -> std::io::Result<(Command, Vec<OwnedFd>)> {
         let mut options = Options::default();
         if self.user {
@@ -117,6 +118,10 @@ impl Bubblewrap {
         options.path(launch.directory.as_deref().unwrap_or(Path::new("/")));
         options.words(&["--json-status-fd"]);
         options.handle(report);
+        if let Some(held) = held {
+            options.words(&["--block-fd"]);
+            options.handle(held);
+        }
         let Options { bytes, mut handles } = options;
         let list = memory_file("options", &bytes)?;
         let mut command = Command::new(&self.path);

@@ -172,13 +172,18 @@ async fn behind(bubblewrap: &Bubblewrap, launch: Launch, hidden: &[PathBuf]) -> 
     let (status, report) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     let network = launch.network;
     let stdin = launch.stdin;
-    let (mut command, inherit) = bubblewrap.command(launch, hidden, report)?;
+    // The first process inside ends with bubblewrap only once it has asked to, and leaves bubblewrap's group before. So
+    // it is held back until who watches knows it by its number: a host that dies at any moment leaves nothing behind.
+    let (held, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    let (watched, watch) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    let (mut command, inherit) = bubblewrap.command(launch, hidden, report, Some(held))?;
     pipes(&mut command, stdin);
-    let fence = Fence { inherit, limits: limits::all(), landlock: rules::scope(network), ..Fence::default() };
+    let (landlock, kept) = (rules::scope(network), Some(go.try_clone()?));
+    let fence = Fence { inherit, limits: limits::all(), landlock, watched: Some(watched), kept, ..Fence::default() };
     child::fence(&mut command, fence);
     let child = child::spawn(command).await?;
     let status = pipe::Receiver::from_owned_fd(status)?;
-    Ok((Ready { status: Some(status), scratch: None }, Process::new(child, None, true)?))
+    Ok((Ready { status: Some(status), scratch: None }, Process::new(child, Some(watch), true)?.held_back(go)))
 }
 
 /// Without namespaces: `held` by Landlock and limits, or by nothing.
