@@ -1,6 +1,7 @@
 //! The plugins that move, keep and drop data, on real PostgreSQL servers.
 
 mod archive;
+mod compact;
 mod partitions;
 mod rollup;
 

@@ -2,6 +2,7 @@
 //! to work on them.
 
 pub mod conditions;
+pub mod heap;
 pub mod index;
 pub mod partition;
 pub mod size;
