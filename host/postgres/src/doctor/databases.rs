@@ -6,7 +6,7 @@ use hostler_configuration::PostgresResource;
 use hostler_policy::sql::{Right, pattern_is_name};
 
 use super::{
-    Role, ask,
+    Role, ask, extensions,
     found::{Found, wanted_by},
     functions,
     needs::Needs,
@@ -49,7 +49,8 @@ pub(super) async fn look(
     }
     let whole = found.silent == before;
     absent(needs, &present, &looked, whole, found);
-    for (needed, tasks) in needs.rights.iter().filter(|(needed, _)| needed.right == Right::Other) {
+    let other = needs.rights.iter().filter(|(needed, _)| needed.right == Right::Other);
+    for (needed, tasks) in other.filter(|(needed, _)| needed.statement != extensions::STATEMENT) {
         found.unknown(
             format!(
                 "whether {} may {} on {} is not looked at{}",
@@ -72,6 +73,7 @@ async fn within(
     found: &mut Found,
 ) {
     schemas::look(session, role, needs, place, found).await;
+    extensions::look(session, role, needs, place, found).await;
     relations::look(session, role, needs, place, present, found).await;
     functions::look(session, role, needs, place, present, found).await;
 }

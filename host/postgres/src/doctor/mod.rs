@@ -5,6 +5,7 @@
 //! told as unknown: an answer that is missing is never taken for a good one.
 
 mod databases;
+mod extensions;
 mod found;
 mod functions;
 mod needs;

@@ -193,11 +193,25 @@ async fn each_change_needs_the_right_that_the_server_asks_for_it() {
     assert_eq!(remedies(&blind.unknown), ["GRANT SELECT ON vault.orders TO hostler;"]);
     let tables = granted(&server, "hostler", changes(&["CREATE TABLE"], &["vault.*"])).await;
     assert_eq!(remedies(&tables.lacks), ["GRANT CREATE ON SCHEMA vault TO hostler;"]);
-    let other = granted(&server, "hostler", changes(&["ALTER EXTENSION UPDATE"], &["plpgsql"])).await;
-    assert!(
-        problems(&other.unknown)[0].contains("may ALTER EXTENSION UPDATE on plpgsql is not looked at"),
-        "{other:?}"
-    );
+    let other = granted(&server, "hostler", changes(&["CREATE DATABASE"], &["scratch"])).await;
+    assert!(problems(&other.unknown)[0].contains("may CREATE DATABASE on scratch is not looked at"), "{other:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_extension_that_waits_for_an_update_needs_the_right_to_it() {
+    let server = Server::start();
+    let administrator = server.administrator().await;
+    administrator.batch_execute("CREATE EXTENSION pgstattuple VERSION '1.4'").await.expect("it is made");
+    let updates = || changes(&["ALTER EXTENSION UPDATE"], &["*"]);
+    let found = granted(&server, "hostler", updates()).await;
+    assert_eq!(found.unknown, []);
+    assert!(problems(&found.lacks)[0].contains("may not update the extension pgstattuple from 1.4 to "), "{found:?}");
+    assert_eq!(remedies(&found.lacks), ["ALTER EXTENSION pgstattuple UPDATE;  -- as a superuser"]);
+    assert_eq!(granted(&server, "postgres", updates()).await.lacks, []);
+    administrator.batch_execute(&found.lacks[0].remedy).await.expect("the remedy is SQL");
+    assert_eq!(granted(&server, "hostler", updates()).await.lacks, []);
+    let absent = granted(&server, "hostler", changes(&["ALTER EXTENSION UPDATE"], &["nowhere"])).await;
+    assert_eq!(problems(&absent.lacks), ["there is no extension nowhere (for tasks.nightly)"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
