@@ -83,6 +83,20 @@ impl Postgres {
         Self::serve(self.version, directory, &settings)
     }
 
+    /// A server on a copy of a data directory, such as a base backup's.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn over(version: u32, data: &Path) -> Self {
+        let directory = directory();
+        let own = directory.path().join("data");
+        run(Command::new("cp").arg("-a").arg(data).arg(&own));
+        if let Some((user, group)) = other_user() {
+            run(Command::new("chown").args(["-R", &format!("{user}:{group}")]).arg(&own));
+        }
+        Self::serve(version, directory, &[])
+    }
+
     fn serve(version: u32, directory: TempDir, settings: &[&str]) -> Self {
         let port = free_port();
         let mut command = tool(version, "postgres");

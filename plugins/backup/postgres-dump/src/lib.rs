@@ -8,7 +8,6 @@
 
 mod dump;
 mod rows;
-mod sweep;
 
 use hostler_sdk::files::Directory;
 use hostler_sdk::postgres;
@@ -68,7 +67,7 @@ async fn back_up(
 ) -> Result<u64, TaskError> {
     let _lock = context.lock("destination", &format!("backup-postgres-dump {target}")).await?;
     let mut shelf = Shelf::read(destination).await?;
-    sweep::unfinished(context, target, destination, &shelf).await?;
+    shared_backups::remove_unfinished(context, target, destination, &shelf).await?;
     let name = shared_backups::set_name(target, context.planned_at());
     let bytes = match shelf.whole(target).find(|set| set.name == name) {
         // The same plan was applied before.
@@ -78,7 +77,7 @@ async fn back_up(
     shelf.add(target, context.planned_at());
     let retention = Retention { keep: settings.keep, keep_for: settings.keep_days.map(Duration::from_days) };
     let superfluous = shelf.superfluous(target, &retention, context.planned_at(), |_| false);
-    sweep::past_retention(context, target, destination, &superfluous).await?;
+    shared_backups::remove_past_retention(context, target, destination, &superfluous).await?;
     Ok(bytes)
 }
 

@@ -5,7 +5,7 @@ use hostler_sdk::shell::{Completed, Outcome};
 use hostler_sdk::{TaskError, listed};
 
 /// What the programs say, and what then helps.
-const REMEDIES: [(&str, &str); 14] = [
+const REMEDIES: [(&str, &str); 15] = [
     (
         "server version mismatch",
         "the program is older than the server: install the client of the server's version (apt-get install postgresql-client-NN) and bind the program in /usr/lib/postgresql/NN/bin",
@@ -18,6 +18,7 @@ const REMEDIES: [(&str, &str); 14] = [
         "permission denied",
         "let the task's role read everything: GRANT pg_read_all_data TO it; -- or bind a role that may",
     ),
+    ("replication role", "ALTER ROLE it REPLICATION; -- the task's role"),
     ("must be superuser", "bind a role that may do it"),
     // pg_dump waits for its locks under a statement_timeout.
     (

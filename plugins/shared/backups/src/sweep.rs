@@ -5,10 +5,14 @@
 
 use hostler_sdk::files::{self, Directory};
 use hostler_sdk::prelude::*;
-use shared_backups::{PARTIAL, Set, Shelf};
 
-/// Removes what an earlier run did not finish. The lock says that none is at it.
-pub(crate) async fn unfinished(
+use crate::{PARTIAL, Set, Shelf};
+
+/// Removes what an earlier run did not finish. The caller's lock says that none is at it.
+///
+/// # Errors
+/// Where it may not be removed.
+pub async fn remove_unfinished(
     context: &Context,
     target: &str,
     destination: &Directory,
@@ -29,8 +33,11 @@ pub(crate) async fn unfinished(
     Ok(())
 }
 
-/// Removes sets, the oldest first.
-pub(crate) async fn past_retention(
+/// Removes sets, the oldest first, and tells of those that it cannot remove.
+///
+/// # Errors
+/// Where the run ends.
+pub async fn remove_past_retention(
     context: &Context,
     target: &str,
     destination: &Directory,
