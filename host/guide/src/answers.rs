@@ -22,6 +22,8 @@ pub(crate) struct Answer {
     pub bind: BTreeMap<String, Bound>,
     /// Optional requests of which one has to be bound all the same.
     pub one_of: Vec<String>,
+    /// Settings that are the first of these directories that is there, where the PostgreSQL server is this machine's.
+    pub data: BTreeMap<String, Vec<String>>,
     /// Settings, as TOML.
     pub settings: BTreeMap<String, toml::Value>,
     /// Seconds or words such as `2h`, where the host's limit is too short.

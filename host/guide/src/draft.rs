@@ -96,6 +96,13 @@ impl Draft {
             _ => plugin.name.clone(),
         };
         let mut stanza = Stanza::new(task, plugin, rhythm, answer);
+        if found.is_local(server) {
+            for (setting, places) in &answer.data {
+                if let Some(place) = places.iter().find_map(|place| found.path(place)) {
+                    stanza.settings.insert(setting.clone(), place.display().to_string().into());
+                }
+            }
+        }
         for (name, request) in &manifest.requests {
             let bound = answer.bind.get(name).cloned().unwrap_or_default();
             match self.bind(request, &bound, found, server) {

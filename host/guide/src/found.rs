@@ -102,6 +102,14 @@ impl Found {
         below.exists().then_some(below)
     }
 
+    /// Whether a PostgreSQL server, the first where none is named, runs on this machine, as far as its address says.
+    #[must_use]
+    pub fn is_local(&self, server: Option<&str>) -> bool {
+        let named = |one: &&Server| server.is_none_or(|name| one.name == name);
+        let local = ["host=/", "host=127.0.0.1", "host=localhost", "host=::1", "@127.0.0.1", "@localhost"];
+        self.postgres.iter().find(named).is_some_and(|one| local.iter().any(|place| one.address.contains(place)))
+    }
+
     /// A program, by the names that it goes by.
     #[must_use]
     pub fn program(&self, name: &str) -> Option<PathBuf> {
@@ -131,6 +139,9 @@ mod tests {
         let found = look(&["host=a".into(), "host=b".into()], &["redis://c".into()], root.path());
         assert_eq!(found.postgres.iter().map(|server| server.name.as_str()).collect::<Vec<_>>(), ["main", "second"]);
         assert_eq!(found.redis[0].address, "redis://c");
+        let local = |dsn: &str| look(&["host=a".into(), dsn.into()], &[], root.path()).is_local(Some("second"));
+        assert!(local("host=/run/postgresql dbname=shop") && local("postgresql://hostler@127.0.0.1/shop"));
+        assert!(!local("host=db1 dbname=shop") && !found.is_local(None));
         assert_eq!(found.program("nginx"), Some(root.path().join("usr/sbin/nginx")));
         assert_eq!((found.program("nowhere"), found.path("/etc")), (None, None));
         assert!(found.path("/usr/sbin").is_some());
