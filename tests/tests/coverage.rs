@@ -91,13 +91,14 @@ fn generated() -> String {
     let mut text = format!(
         "# The plugins, and the guide that they carry out\n\n\
          Generated from the manifests, `guide.toml` and the tests by `tests/tests/coverage.rs`, which fails where this page says\n\
-         anything else. `hostler show NAME` is a plugin's page: what it asks for and why, and its settings.\n\n\
+         anything else. `hostler show NAME` is a plugin's page: what it asks for and why, its settings, its findings with their\n\
+         remedies, its metrics.\n\n\
          {} plugins answer {answered} of the guide's {} items.\n\n## The guide's items\n\n| line | item | list | plugins |\n| --- | --- | --- | --- |\n",
         plugins.len(),
         items.len()
     );
     for (name, line, list) in &items {
-        let by = answers.get(name.as_str()).map_or("**none yet**".to_owned(), |plugins| plugins.join(", "));
+        let by = answers.get(name.as_str()).map_or_else(|| "**none**".to_owned(), |plugins| plugins.join(", "));
         let _ = writeln!(text, "| {line} | {name} | {list} | {by} |");
     }
     text.push_str(
@@ -130,6 +131,15 @@ fn the_page_is_what_the_manifests_and_the_tests_say() {
         written == generated,
         "plugins/README.md is not what the manifests say: HOSTLER_WRITE=1 cargo nextest run -p hostler-tests --test coverage"
     );
+}
+
+#[test]
+fn no_item_of_the_guide_is_without_a_plugin() {
+    let plugins = plugins();
+    for (name, line, _) in items() {
+        let answered = plugins.iter().any(|plugin| plugin.manifest.plugin.guide.contains(&name));
+        assert!(answered, "line {line} of the guide, {name:?}, has no plugin");
+    }
 }
 
 #[test]
