@@ -1,5 +1,7 @@
 //! One set: the dump and the row counts side by side in one snapshot, the globals, the manifest, and at last the name.
 
+use std::cell::Cell;
+
 use hostler_sdk::files::{self, Directory, Effect};
 use hostler_sdk::postgres::{Database, Isolation, Options, Transaction, options};
 use hostler_sdk::prelude::*;
@@ -76,14 +78,21 @@ async fn in_one_snapshot(
     let transaction = database.begin_with(Isolation::RepeatableRead, patient).await?;
     let snapshot = export(&transaction).await?;
     let dump = pg_dump(context, settings, target, snapshot.as_deref().unwrap_or(PLANNED), writing);
+    // Without the dump nobody needs the counts, and the operator hears of it before all tables are counted.
+    let failed = Cell::new(false);
+    let dumping = async {
+        let dumped = dump.run().await.and_then(|outcome| ended_well("pg_dump", outcome));
+        failed.set(dumped.is_err());
+        dumped
+    };
     let counting = async {
         match &snapshot {
-            Some(_) => rows::count(&transaction, target, settings).await,
+            Some(_) => rows::count(&transaction, target, settings, &failed).await,
             None => Ok(vec![]),
         }
     };
-    let (dumped, counted) = hostler_sdk::join!(dump.run(), counting);
-    ended_well("pg_dump", dumped?)?;
+    let (dumped, counted) = hostler_sdk::join!(dumping, counting);
+    dumped?;
     let counted = counted?;
     // Nothing was changed in it: that it ends is all.
     transaction.commit().await?;

@@ -3,6 +3,8 @@
 //! Each table is counted by itself, without those that inherit from it. What pg_dump does not write, or writes as a
 //! statement (foreign tables, materialized views, what belongs to an extension), is left out.
 
+use std::cell::Cell;
+
 use hostler_sdk::postgres::{Options, Transaction, options};
 use hostler_sdk::prelude::*;
 use hostler_sdk::{listed, quote_qualified};
@@ -37,15 +39,19 @@ pub(crate) fn skipped(filtered: bool, bytes: u64, below: Option<ByteSize>) -> Op
     }
 }
 
-/// Counts all tables, one after the other, in the transaction that holds the snapshot.
+/// Counts all tables, one after the other, in the transaction that holds the snapshot, until the dump has `failed`.
 pub(crate) async fn count(
     transaction: &Transaction,
     target: &str,
     settings: &Settings,
+    failed: &Cell<bool>,
 ) -> Result<Vec<TableRows>, TaskError> {
     let patient = Options { timeout_ms: Some(settings.timeout.as_milliseconds()), ..options() };
     let (mut counted, mut left) = (vec![], vec![]);
     for row in transaction.query(TABLES, &[]).await?.rows().await? {
+        if failed.get() {
+            break;
+        }
         let (schema, name): (String, String) = (row.get("schema")?, row.get("name")?);
         let mut rows = None;
         match skipped(row.get("filtered")?, row.get::<i64>("bytes")?.unsigned_abs(), settings.count_below) {
