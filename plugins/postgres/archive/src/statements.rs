@@ -120,12 +120,8 @@ impl Statements {
     /// A range of the order behind `$first` and the following, or all, and up to or behind them.
     fn range(&self, comparison: &str, first: usize) -> String {
         let names: Vec<&str> = self.order.iter().map(|(name, _)| name.as_str()).collect();
-        let values: Vec<String> = self
-            .order
-            .iter()
-            .enumerate()
-            .map(|(place, (_, kind))| format!("${}::text::{kind}", first + place))
-            .collect();
+        let values: Vec<String> =
+            self.order.iter().enumerate().map(|(place, (_, kind))| value(first + place, kind)).collect();
         format!("(${first}::text IS NULL OR ({}) {comparison} ({}))", names.join(", "), values.join(", "))
     }
 
@@ -136,7 +132,7 @@ impl Statements {
     }
 
     fn old(&self) -> String {
-        format!("{} < $1::text::{}", self.time, self.time_type)
+        format!("{} < {}", self.time, value(1, self.time_type))
     }
 
     fn row(&self) -> String {
@@ -201,6 +197,15 @@ impl Statements {
             self.row()
         )
     }
+}
+
+/// A parameter as a type. The server reads a time's text anew for every row that it is held against, since what it
+/// means depends on the session, and only once where it stands in a query of its own.
+fn value(number: usize, kind: &str) -> String {
+    const FIXED: [&str; 8] =
+        ["smallint", "integer", "bigint", "numeric", "text", "character varying", "uuid", "boolean"];
+    let value = format!("${number}::text::{kind}");
+    if FIXED.contains(&kind) { value } else { format!("(SELECT {value})") }
 }
 
 fn has(archive: &TableLook, column: &Column) -> bool {

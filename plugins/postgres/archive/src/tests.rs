@@ -78,7 +78,7 @@ fn a_batch_is_ordered_by_time_where_an_index_is_and_by_the_key_where_none_is() {
     assert_eq!(order(true), ["\"created_at\"", "\"id\""]);
     assert_eq!(order(false), ["\"id\""]);
     let sql = statements(&ORDERS, &ORDERS, false).unwrap().delete();
-    let range = "\"created_at\" < $1::text::timestamptz AND ($2::text IS NULL OR (\"id\") > ($2::text::bigint)) AND ($3::text IS NULL OR (\"id\") <= ($3::text::bigint))";
+    let range = "\"created_at\" < (SELECT $1::text::timestamptz) AND ($2::text IS NULL OR (\"id\") > ($2::text::bigint)) AND ($3::text IS NULL OR (\"id\") <= ($3::text::bigint))";
     assert!(sql.contains(range), "{sql}");
 }
 
