@@ -155,7 +155,7 @@ fn a_task_that_does_not_fit_its_plugin_names_file_line_and_key() {
         ),
         (
             "bind.database = { resource = \"postgres.main\", connections = 9 }",
-            "`tasks.task.bind.database.connections` is wider than the plugin's request: `9` is not covered, it asks for 1",
+            "`tasks.task.bind.database.connections` is wider than the plugin's request: `9` is not covered, it asks for 2",
         ),
         ("bind.database = [\"postgres.main\", \"postgres.other\"]", "takes one resource, and 2 are bound to it"),
     ];

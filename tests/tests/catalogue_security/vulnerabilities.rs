@@ -132,7 +132,10 @@ fn what_cannot_be_compared_is_unknown_and_never_healthy() {
         ],
         "{blind:?}"
     );
-    assert!(blind.stdout.contains("PyPI/all.zip"), "the remedy says where they are to be had: {blind:?}");
+    assert!(
+        blind.stdout.contains("OSV's export of PyPI (all.zip, see osv.dev)"),
+        "the remedy says where they are to be had: {blind:?}"
+    );
     // Advisories that were fetched years ago, and one that is half a file.
     site.write("shop/requirements.txt", "PyYAML==5.4\n");
     fs::remove_file(site.path("shop/Cargo.lock")).expect("it is there");
