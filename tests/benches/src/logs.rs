@@ -1,5 +1,6 @@
 //! security-access-logs on three million lines of 900,000 different URLs, beside mawk, which counts one field of them, and
-//! beside goaccess on the first tenth of them, since that alone takes it long enough.
+//! beside goaccess on the first tenth of them, since that alone takes it long enough; and on the same lines packed by
+//! gzip, beside gzip unpacking them.
 
 use std::{
     fs,
@@ -22,6 +23,8 @@ const URLS: u64 = 900_000;
 pub(crate) fn compare() -> anyhow::Result<Vec<Line>> {
     let host = Hostler::new(
         "[directory.whole]\npath = \"{directory}/whole\"\n[directory.tenth]\npath = \"{directory}/tenth\"\n\
+         [directory.packed]\npath = \"{directory}/packed\"\n\
+         [tasks.packed]\nplugin = \"security-access-logs\"\nbind.logs = [\"directory.packed\"]\nlimits = { cpu_seconds = 300 }\n\
          [tasks.whole]\nplugin = \"security-access-logs\"\nbind.logs = [\"directory.whole\"]\nlimits = { cpu_seconds = 300 }\n\
          [tasks.tenth]\nplugin = \"security-access-logs\"\nbind.logs = [\"directory.tenth\"]\n",
     );
@@ -54,6 +57,7 @@ pub(crate) fn compare() -> anyhow::Result<Vec<Line>> {
         ),
         Line::figure("its peak memory", String::new(), most as f64 / 1e6, "MB", Goal::AtMost(64.0)),
     ];
+    lines.push(packed(&host, &whole)?);
     let page = host.path().join("goaccess.html");
     let beside = medians(
         1,
@@ -72,6 +76,29 @@ pub(crate) fn compare() -> anyhow::Result<Vec<Line>> {
         Err(error) => Line::missing("the first tenth of them beside goaccess", &format!("{error:#}")),
     });
     Ok(lines)
+}
+
+/// A log that rotation packed, and an empty one in its place.
+fn packed(host: &Hostler, whole: &Path) -> anyhow::Result<Line> {
+    let (log, packed) = (host.path().join("packed/access.log"), host.path().join("packed/access.log.1.gz"));
+    fs::create_dir_all(host.path().join("packed"))?;
+    // The task has read the log up to its beginning; then it is rotated.
+    fs::write(&log, "")?;
+    process(&mut host.command(&["run", "packed"]), &[0, 3])?;
+    process(Command::new("sh").args(["-c", "gzip -c \"$1\" > \"$2\"", "sh"]).arg(whole).arg(&packed), &[0])?;
+    // Another file, and not one that takes over the old one's number.
+    fs::write(log.with_extension("new"), "")?;
+    fs::rename(log.with_extension("new"), &log)?;
+    let read = host.run(&["plan", "packed"]);
+    anyhow::ensure!(read.stdout.contains("3000000 requests"), "{read:?}");
+    let [ours, gzip] = medians(
+        3,
+        [&mut || process(&mut host.command(&["plan", "packed"]), &[0, 1, 3]), &mut || {
+            process(Command::new("sh").args(["-c", "gzip -dc \"$1\" > /dev/null", "sh"]).arg(&packed), &[0])
+        }],
+    )?;
+    let beside = format!("gzip -dc {}", shown(gzip));
+    Ok(Line::ratio("the same lines packed by gzip", shown(ours), beside, ratio(ours, gzip), Goal::AtMost(1.1)))
 }
 
 /// Lines of a generator with a fixed seed: a few URLs often, most of them seldom.
