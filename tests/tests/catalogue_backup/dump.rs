@@ -168,7 +168,7 @@ fn what_stops_a_dump_is_critical_with_its_remedy_and_the_older_set_stays() {
     kept("permission denied", "GRANT pg_read_all_data");
     server.execute("GRANT pg_read_all_data TO hostler");
     drop(server);
-    kept("nothing listens there", "older sets are kept");
+    kept("nothing listens there", "older backups are kept");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use hostler_sdk::files::{self, Archived, Archiving, Compression, Directory, Effe
 use hostler_sdk::prelude::*;
 use retention::{Kept, Shelf, archive_name, sidecar_name, superfluous};
 use serde::Serialize;
-use shared_backups::Retention;
+use shared_backups::{Retention, Turns};
 
 hostler_sdk::plugin!(Settings, run);
 
@@ -36,36 +36,17 @@ struct Best {
     left_out: usize,
 }
 
+const TURNS: Turns = Turns { one: "source", many: "sources", done: "archived" };
+
 async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
     let destination = context.directory("destination");
     let retention = Retention { keep: settings.keep, keep_for: settings.keep_days.map(Duration::from_days) };
     let sources = context.directories("source");
-    let (mut done, mut bytes) = (0, 0);
-    for (place, source) in sources.iter().enumerate() {
-        if let Some(reason) = context.stop_requested() {
-            not_reached(&sources[place..], reason);
-            break;
-        }
-        hostler_sdk::progress(place as u64, Some(sources.len() as u64), source.name());
-        match back_up(&context, source, &destination, &retention).await {
-            Ok(written) => {
-                done += 1;
-                bytes += written;
-            }
-            Err(error) if error.ends_the_run() => {
-                not_reached(&sources[place..], error.message());
-                return Err(error);
-            }
-            Err(error) => failed(source.name(), &error).report(),
-        }
-    }
-    let of = if done == sources.len() { String::new() } else { format!(" of {}", sources.len()) };
-    let noun = agreed(sources.len(), "source", "sources");
-    Ok(if context.is_check() {
-        format!("{done}{of} {noun} would be archived")
-    } else {
-        format!("{done}{of} {noun} archived, {}", ByteSize(bytes))
-    })
+    TURNS
+        .each(&context, &sources, Directory::name, async |source| {
+            back_up(&context, source, &destination, &retention).await
+        })
+        .await
 }
 
 /// One archive, its checksum, and then the removal of what it makes superfluous. Returns the bytes written.
@@ -220,19 +201,6 @@ fn told(name: &str, archive: &str, archived: &Archived, took: Duration) {
         .detail(detail.join("\n"))
         .remedy("let the host's user read what is left out; take a snapshot, or stop the writer, where files change while they are read")
         .report();
-}
-
-fn failed(name: &str, error: &TaskError) -> Finding {
-    finding!(Severity::Critical, "backup-failed", name, "it was not archived: {}", error.message())
-        .remedy(error.advice().unwrap_or("remove the cause, then run the task again; the older archives are kept"))
-}
-
-fn not_reached(sources: &[Directory], reason: &str) {
-    for source in sources {
-        finding!(Severity::Unknown, "not-backed-up", source.name(), "the run stopped before it was archived: {reason}")
-            .remedy("run the task again, with more time or a longer window")
-            .report();
-    }
 }
 
 /// The last archive is the best guess at the size of the next: better to find out now than when the disk is full.

@@ -183,11 +183,11 @@ fn what_is_left_out_is_named() {
 
 #[test]
 fn a_failure_is_critical_and_carries_its_remedy() {
-    let finding = failed("shop", &no_room(1, Some(2)).expect("there is no room"));
+    let finding = TURNS.failed("shop", &no_room(1, Some(2)).expect("there is no room"));
     assert_eq!(finding.severity, Severity::Critical);
     assert_eq!(finding.remedy.as_deref(), Some("free space at the destination, or lower `keep`"));
-    assert!(failed("shop", &TaskError::new("a")).remedy.is_some());
-    let recorded = testing::record(|| not_reached(&[Directory::new("source", Some("shop".into()))], "interrupted"));
+    assert!(TURNS.failed("shop", &TaskError::new("a")).remedy.is_some());
+    let recorded = testing::record(|| TURNS.not_reached(["shop"].into_iter(), "interrupted"));
     assert_eq!(recorded.told(), [("not-backed-up", "shop", Severity::Unknown)]);
 }
 

@@ -13,7 +13,7 @@ mod take;
 use hostler_sdk::files::Directory;
 use hostler_sdk::postgres;
 use hostler_sdk::prelude::*;
-use shared_backups::{Retention, Set, Shelf};
+use shared_backups::{Retention, Set, Shelf, Turns};
 
 hostler_sdk::plugin!(Settings, run);
 
@@ -29,35 +29,19 @@ struct Settings {
     timeout: Duration,
 }
 
+const TURNS: Turns = Turns { one: "server", many: "servers", done: "backed up" };
+
 async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
     let destination = context.directory("destination");
     let targets = postgres::targets("server");
-    let (mut done, mut bytes) = (0, 0);
-    for (place, target) in targets.iter().enumerate() {
-        if let Some(reason) = context.stop_requested() {
-            not_reached(&targets[place..], reason);
-            break;
-        }
-        hostler_sdk::progress(place as u64, Some(targets.len() as u64), target);
-        match back_up(&context, &settings, target, &destination).await {
-            Ok(written) => {
-                done += 1;
-                bytes += written;
-            }
-            Err(error) if error.ends_the_run() => {
-                not_reached(&targets[place..], error.message());
-                return Err(error);
-            }
-            Err(error) => failed(target, &error).report(),
-        }
-    }
-    let of = if done == targets.len() { String::new() } else { format!(" of {}", targets.len()) };
-    let noun = agreed(targets.len(), "server", "servers");
-    Ok(if context.is_check() {
-        format!("{done}{of} {noun} would be backed up")
-    } else {
-        format!("{done}{of} {noun} backed up, {}", ByteSize(bytes))
-    })
+    TURNS
+        .each(
+            &context,
+            &targets,
+            |target| target,
+            async |target| back_up(&context, &settings, target, &destination).await,
+        )
+        .await
 }
 
 /// The names of a server's sets, each a set of its own for whoever looks at sizes.
@@ -127,19 +111,6 @@ fn is_orphan(base: Option<&str>, shelf: &Shelf, going: &[&Set]) -> bool {
     let Some(base) = base else { return false };
     let is_there = shelf.sets.iter().any(|set| set.name == base && set.whole);
     !is_there || going.iter().any(|set| set.name == base)
-}
-
-fn failed(target: &str, error: &TaskError) -> Finding {
-    finding!(Severity::Critical, "backup-failed", target, "it was not backed up: {}", error.message())
-        .remedy(error.advice().unwrap_or("remove the cause, then run the task again; the older sets are kept"))
-}
-
-fn not_reached(targets: &[String], reason: &str) {
-    for target in targets {
-        finding!(Severity::Unknown, "not-backed-up", target, "the run stopped before it was backed up: {reason}")
-            .remedy("run the task again, with more time or a longer window")
-            .report();
-    }
 }
 
 #[cfg(test)]

@@ -55,8 +55,8 @@ fn an_incremental_set_goes_with_its_full_one() {
 #[test]
 fn a_server_that_was_not_backed_up_is_critical_and_one_not_reached_unknown() {
     let told = record(|| {
-        failed("main", &TaskError::new("pg_basebackup ended with 1")).report();
-        not_reached(&["other".to_owned()], "interrupted");
+        TURNS.failed("main", &TaskError::new("pg_basebackup ended with 1")).report();
+        TURNS.not_reached(["other"].into_iter(), "interrupted");
     });
     assert_eq!(
         told.told(),

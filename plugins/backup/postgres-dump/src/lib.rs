@@ -12,7 +12,7 @@ mod rows;
 use hostler_sdk::files::Directory;
 use hostler_sdk::postgres;
 use hostler_sdk::prelude::*;
-use shared_backups::{Retention, Shelf};
+use shared_backups::{Retention, Shelf, Turns};
 
 hostler_sdk::plugin!(Settings, run);
 
@@ -27,35 +27,19 @@ struct Settings {
     timeout: Duration,
 }
 
+const TURNS: Turns = Turns { one: "database", many: "databases", done: "dumped" };
+
 async fn run(context: Context, settings: Settings) -> Result<String, TaskError> {
     let destination = context.directory("destination");
     let targets = postgres::targets("database");
-    let (mut done, mut bytes) = (0, 0);
-    for (place, target) in targets.iter().enumerate() {
-        if let Some(reason) = context.stop_requested() {
-            not_reached(&targets[place..], reason);
-            break;
-        }
-        hostler_sdk::progress(place as u64, Some(targets.len() as u64), target);
-        match back_up(&context, &settings, target, &destination).await {
-            Ok(written) => {
-                done += 1;
-                bytes += written;
-            }
-            Err(error) if error.ends_the_run() => {
-                not_reached(&targets[place..], error.message());
-                return Err(error);
-            }
-            Err(error) => failed(target, &error).report(),
-        }
-    }
-    let of = if done == targets.len() { String::new() } else { format!(" of {}", targets.len()) };
-    let noun = agreed(targets.len(), "database", "databases");
-    Ok(if context.is_check() {
-        format!("{done}{of} {noun} would be dumped")
-    } else {
-        format!("{done}{of} {noun} dumped, {}", ByteSize(bytes))
-    })
+    TURNS
+        .each(
+            &context,
+            &targets,
+            |target| target,
+            async |target| back_up(&context, &settings, target, &destination).await,
+        )
+        .await
 }
 
 /// One set, and then the removal of those that it makes superfluous. Returns its bytes.
@@ -79,19 +63,6 @@ async fn back_up(
     let superfluous = shelf.superfluous(target, &retention, context.planned_at(), |_| false);
     shared_backups::remove_past_retention(context, target, destination, &superfluous).await?;
     Ok(bytes)
-}
-
-fn failed(target: &str, error: &TaskError) -> Finding {
-    finding!(Severity::Critical, "backup-failed", target, "it was not dumped: {}", error.message())
-        .remedy(error.advice().unwrap_or("remove the cause, then run the task again; the older sets are kept"))
-}
-
-fn not_reached(targets: &[String], reason: &str) {
-    for target in targets {
-        finding!(Severity::Unknown, "not-backed-up", target, "the run stopped before it was dumped: {reason}")
-            .remedy("run the task again, with more time or a longer window")
-            .report();
-    }
 }
 
 #[cfg(test)]

@@ -34,8 +34,8 @@ fn compression_is_said_in_words_that_every_version_takes() {
 #[test]
 fn a_database_that_was_not_dumped_is_critical_and_one_not_reached_unknown() {
     let told = record(|| {
-        failed("main", &TaskError::new("pg_dump ended with 1").remedy("mend it")).report();
-        not_reached(&["other".to_owned()], "interrupted");
+        TURNS.failed("main", &TaskError::new("pg_dump ended with 1").remedy("mend it")).report();
+        TURNS.not_reached(["other"].into_iter(), "interrupted");
     });
     assert_eq!(
         told.told(),

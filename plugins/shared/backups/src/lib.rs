@@ -11,6 +11,7 @@ mod program;
 mod retention;
 mod shelf;
 mod sweep;
+mod turns;
 
 pub use files::{differences, hashed, read_manifest, read_proof, write_json};
 pub use manifest::{FORMAT, File, MANIFEST, Manifest, PROOF, Proof, TableRows};
@@ -18,6 +19,7 @@ pub use program::{ended_well, last_words};
 pub use retention::{Item, Retention};
 pub use shelf::{PARTIAL, Set, Shelf, set_name};
 pub use sweep::{remove_past_retention, remove_unfinished};
+pub use turns::Turns;
 
 /// Only its owner reads a backup: it holds all the data.
 pub const FILE_MODE: u32 = 0o600;
