@@ -63,6 +63,21 @@ impl Timestamp {
         (time.compact() == text).then_some(time)
     }
 
+    /// The beginning of a day, from a text such as `2025-01-21` and no other form.
+    #[must_use]
+    pub fn from_day(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('-').collect();
+        let shape = parts.iter().map(|part| part.len()).eq([4, 2, 2]);
+        if shape { Self::from_compact(&format!("{}T000000Z", parts.concat())) } else { None }
+    }
+
+    /// The last second of the day that it lies in.
+    #[must_use]
+    pub fn end_of_day(self) -> Self {
+        const DAY: u64 = 86_400_000;
+        Self(self.0 / DAY * DAY + DAY - 1000)
+    }
+
     fn parts(self) -> (i64, i64, i64, u64, u64, u64) {
         let seconds = self.0 / 1000;
         let (year, month, day) = civil_from_days(i64::try_from(seconds / 86_400).unwrap_or(i64::MAX / 1_000_000));
@@ -129,6 +144,21 @@ mod tests {
             "é0250121T00000Z",
         ] {
             assert_eq!(Timestamp::from_compact(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_has_one_form_a_beginning_and_an_end() {
+        let day = |text: &str| Timestamp::from_day(text).map(Timestamp::compact);
+        assert_eq!(day("2024-02-29").as_deref(), Some("20240229T000000Z"));
+        assert_eq!(
+            Timestamp::from_day("2024-02-29").map(|day| day.end_of_day().compact()),
+            Some("20240229T235959Z".into())
+        );
+        for text in
+            ["2025-02-29", "20250121", "2025-1-21", "2025-01-21T00", "21-01-2025", "2025/01/21", "202a-01-21", ""]
+        {
+            assert_eq!(day(text), None, "{text}");
         }
     }
 }

@@ -105,7 +105,7 @@ fn about(said: &str) -> Result<(Version, String, Vec<String>), TaskError> {
 
 fn check_schedule(settings: &Settings) -> Result<(), TaskError> {
     let wrong =
-        settings.schedule.iter().find(|(line, day)| line.parse::<u32>().is_err() || schedule::day(day).is_none());
+        settings.schedule.iter().find(|(line, day)| line.parse::<u32>().is_err() || Timestamp::from_day(day).is_none());
     wrong.map_or(Ok(()), |(line, day)| {
         Err(TaskError::new(format!("settings.schedule has {line:?} = {day:?}"))
             .remedy("write the line and the day, such as schedule = { 28 = \"2031-04-30\" }"))
@@ -115,7 +115,7 @@ fn check_schedule(settings: &Settings) -> Result<(), TaskError> {
 /// The day on which a line's life ends: the operator's word, or the table's.
 fn end_of(line: u32, settings: &Settings) -> Option<Timestamp> {
     let written = settings.schedule.get(&line.to_string()).map(String::as_str);
-    written.or_else(|| schedule::end_of_life(line)).and_then(schedule::day)
+    written.or_else(|| schedule::end_of_life(line)).and_then(Timestamp::from_day)
 }
 
 fn judge_line(subject: &str, version: Version, now: Timestamp, settings: &Settings) {

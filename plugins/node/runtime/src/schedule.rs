@@ -48,13 +48,6 @@ const LINES: [Line; 24] = [
 /// The first line of which odd ones get long-term support too.
 const EACH_SUPPORTED: u32 = 27;
 
-/// The day that a text such as `2027-04-30` names, at its beginning.
-pub(crate) fn day(text: &str) -> Option<Timestamp> {
-    let digits = text.replace('-', "");
-    let shape = text.len() == 10 && digits.len() == 8;
-    shape.then(|| Timestamp::from_compact(&format!("{digits}T000000Z"))).flatten()
-}
-
 /// When a line's life ends, as the table has it.
 pub(crate) fn end_of_life(major: u32) -> Option<&'static str> {
     LINES.iter().find(|line| line.major == major).map(|line| line.end)
@@ -69,7 +62,7 @@ pub(crate) fn is_odd(major: u32) -> bool {
 pub(crate) fn supported(name: &str, now: Timestamp) -> Option<u32> {
     let name = name.to_ascii_lowercase();
     let line = LINES.iter().rev().find(|line| match name.as_str() {
-        "*" => line.support.and_then(day).is_some_and(|since| since <= now),
+        "*" => line.support.and_then(Timestamp::from_day).is_some_and(|since| since <= now),
         name => !line.codename.is_empty() && line.codename == name,
     });
     line.map(|line| line.major)

@@ -11,7 +11,7 @@ use versions::satisfies;
 const MANIFEST: &str = include_str!("../plugin.toml");
 
 fn at(day: &str) -> Timestamp {
-    schedule::day(day).expect(day)
+    Timestamp::from_day(day).expect(day)
 }
 
 fn line(version: &str, day: &str, given: serde_json::Value) -> Recorded {

@@ -33,9 +33,7 @@ impl Waiver {
         let (id, package) = (words.next()?.to_owned(), words.next().map(str::to_owned));
         let (owner, rest) = value.split_once(" until ")?;
         let (date, reason) = rest.split_once(':')?;
-        let digits: String = date.trim().chars().filter(|letter| *letter != '-').collect();
-        // To the end of that day.
-        let until = Timestamp::from_compact(&format!("{digits}T235959Z")).filter(|_| date.trim().len() == 10)?;
+        let until = Timestamp::from_day(date.trim())?.end_of_day();
         let whole = words.next().is_none() && !owner.trim().is_empty() && !reason.trim().is_empty();
         whole.then(|| Self { id, package, owner: owner.trim().to_owned(), until })
     }

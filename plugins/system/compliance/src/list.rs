@@ -285,9 +285,9 @@ impl<'a> Entry<'a> {
         let Some(date) = date else {
             return Err(self.wrong("until", "has to be the last day, without quotes, such as 2027-06-30"));
         };
-        let compact = format!("{:04}{:02}{:02}T235959Z", date.year, date.month, date.day);
-        let until = Timestamp::from_compact(&compact).ok_or_else(|| self.wrong("until", "is no day"))?;
-        Ok(Waiver { owner, reason, day: date.to_string(), until })
+        let day = date.to_string();
+        let until = Timestamp::from_day(&day).ok_or_else(|| self.wrong("until", "is no day"))?.end_of_day();
+        Ok(Waiver { owner, reason, day, until })
     }
 
     fn finish(self) -> Result<(), TaskError> {

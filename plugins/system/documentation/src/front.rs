@@ -74,12 +74,7 @@ fn matter(text: &str) -> Vec<String> {
 
 /// `2025-01-21`, with anything behind it.
 fn date(text: &str) -> Reviewed {
-    let digits: String = text.trim().chars().take(10).filter(char::is_ascii_digit).collect();
-    let parted = text.trim().get(..10).is_some_and(|day| day.match_indices('-').map(|(at, _)| at).eq([4, 7]));
-    match Timestamp::from_compact(&format!("{digits}T000000Z")) {
-        Some(day) if parted => Reviewed::On(day),
-        _ => Reviewed::NotUnderstood,
-    }
+    text.trim().get(..10).and_then(Timestamp::from_day).map_or(Reviewed::NotUnderstood, Reviewed::On)
 }
 
 #[cfg(test)]

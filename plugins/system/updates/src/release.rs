@@ -33,9 +33,7 @@ pub(crate) struct Support {
 
 /// The end of a day, as `2028-06-30`.
 pub(crate) fn last_day(text: &str) -> Result<Timestamp, TaskError> {
-    let time = (text.len() == 10).then(|| Timestamp::from_compact(&format!("{}T235959Z", text.replace('-', ""))));
-    let shape = text.split('-').map(str::len).eq([4, 2, 2]);
-    time.flatten().filter(|_| shape).ok_or_else(|| {
+    Timestamp::from_day(text).map(Timestamp::end_of_day).ok_or_else(|| {
         TaskError::new(format!("settings.end_of_life is {text:?}, which is no day")).remedy("write it as 2028-06-30")
     })
 }
