@@ -89,11 +89,7 @@ impl Counted {
             client.errors += u64::from(request.status >= 400);
             client.suspicious += u64::from(suspicious);
         };
-        if suspicious {
-            self.clients.count_at_once(&request.client, Client::weight, add);
-        } else {
-            self.clients.count(&request.client, Client::weight, add);
-        }
+        self.clients.count_if(&request.client, suspicious, Client::weight, add);
         if suspicion == Suspicion::Leaves {
             self.tried += 1;
             if (200..300).contains(&request.status) && self.left.len() < LEFT {
@@ -110,11 +106,8 @@ impl Counted {
             path.seconds += seconds;
             path.slowest = path.slowest.max(seconds);
         };
-        if failed || seconds >= SLOW || request.bytes >= HEAVY {
-            self.paths.count_at_once(request.path(), Path::weight, add);
-        } else {
-            self.paths.count(request.path(), Path::weight, add);
-        }
+        let notable = failed || seconds >= SLOW || request.bytes >= HEAVY;
+        self.paths.count_if(request.path(), notable, Path::weight, add);
     }
 }
 

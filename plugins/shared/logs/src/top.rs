@@ -41,20 +41,16 @@ impl<C: Default> Top<C> {
 
     /// Counts something of a key; `weight` says what to keep where there are too many.
     pub fn count(&mut self, key: &[u8], weight: impl Fn(&C) -> u64, add: impl FnOnce(&mut C)) {
-        self.count_or_pass(key, false, weight, add);
+        self.count_if(key, false, weight, add);
     }
 
-    /// As [`Top::count`], of something that is to be counted though its key comes for the first time.
-    pub fn count_at_once(&mut self, key: &[u8], weight: impl Fn(&C) -> u64, add: impl FnOnce(&mut C)) {
-        self.count_or_pass(key, true, weight, add);
-    }
-
-    fn count_or_pass(&mut self, key: &[u8], at_once: bool, weight: impl Fn(&C) -> u64, add: impl FnOnce(&mut C)) {
+    /// As [`Top::count`]; `notable` is what is to be counted though its key comes for the first time.
+    pub fn count_if(&mut self, key: &[u8], notable: bool, weight: impl Fn(&C) -> u64, add: impl FnOnce(&mut C)) {
         let hash = self.hasher.hash_one(key);
         if let Some(counted) = self.counts.find_mut(hash, |counted| *counted.key == *key) {
             return add(&mut counted.count);
         }
-        if !self.came_lately(hash) && !at_once {
+        if !self.came_lately(hash) && !notable {
             return;
         }
         if self.counts.len() >= self.kept * 2 {
@@ -123,7 +119,7 @@ mod tests {
             add(&mut top, b"late");
         }
         assert_eq!(top.heaviest(|count| *count)[0], (&b"late"[..], &499));
-        top.count_at_once(b"large", |count| *count, |count| *count += 1000);
+        top.count_if(b"large", true, |count| *count, |count| *count += 1000);
         assert_eq!(top.heaviest(|count| *count)[0], (&b"large"[..], &1000));
     }
 
