@@ -17,13 +17,13 @@ pub(super) const STATEMENT: &str = "ALTER EXTENSION UPDATE";
 
 /// Its owner may, where its scripts do not ask for a superuser or are trusted to be run as one.
 const EXTENSIONS: &str = "
-    SELECT pg_catalog.quote_ident(e.extname), e.extversion, a.default_version, pg_catalog.pg_has_role(e.extowner, 'USAGE'),
+    SELECT e.extname, pg_catalog.quote_ident(e.extname), e.extversion, a.default_version, pg_catalog.pg_has_role(e.extowner, 'USAGE'),
         pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(e.extowner)),
         coalesce(v.trusted OR NOT v.superuser, false)
     FROM pg_catalog.pg_extension AS e
     JOIN pg_catalog.pg_available_extensions AS a ON a.name = e.extname
     LEFT JOIN pg_catalog.pg_available_extension_versions AS v ON v.name = a.name AND v.version = a.default_version
-    ORDER BY 1";
+    ORDER BY 2";
 
 /// Looks whether the role may update those of this database that wait for it.
 pub(super) async fn look(session: &Session, role: &Role, needs: &Needs, place: &str, found: &mut Found) {
@@ -45,8 +45,8 @@ pub(super) async fn look(session: &Session, role: &Role, needs: &Needs, place: &
     for (pattern, tasks) in wanted {
         let mut seen = false;
         for row in &rows {
-            let [name, installed, newest, owns, owner, trusted] = row.as_slice() else { continue };
-            if !pattern_matches(pattern, name.trim_matches('"')) {
+            let [plain, name, installed, newest, owns, owner, trusted] = row.as_slice() else { continue };
+            if !pattern_matches(pattern, plain) {
                 continue;
             }
             seen = true;
