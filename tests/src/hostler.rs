@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Running, root, told::hold_to_manifests};
+use crate::{Postgres, Running, root, told::hold_to_manifests};
 
 /// A host to be tested.
 pub struct Hostler {
@@ -72,6 +72,20 @@ impl Hostler {
         let hostler = Self { directory };
         hostler.configure(configuration);
         hostler
+    }
+
+    /// A host whose task `task` runs a plugin on a server's database `postgres`, as this role; `more` stands among the
+    /// task's bindings, a line each.
+    ///
+    /// # Panics
+    /// Where the plugin cannot be installed.
+    pub fn of_task(server: &Postgres, plugin: &str, role: &str, more: &str, settings: &str) -> Self {
+        let host = Self::new(&format!(
+            "[postgres.main]\ndsn = {:?}\n[tasks.task]\nplugin = {plugin:?}\nbind.database = \"postgres.main\"\n{more}settings = {{ {settings} }}\n",
+            server.dsn(role, "postgres")
+        ));
+        host.install(&[plugin]);
+        host
     }
 
     /// Writes the configuration anew.

@@ -4,7 +4,7 @@ use std::fs;
 
 use hostler_tests::{Hostler, Postgres, Signal, eventually, programs, servers};
 
-use crate::{found, host, planned};
+use crate::{found, planned};
 
 const SETTINGS: &str = "source = \"public.orders\", archive = \"archive.orders\", time_column = \"created_at\", older_than = \"365d\", batch = 1000";
 
@@ -31,7 +31,7 @@ fn server() -> Postgres {
 }
 
 fn archive(server: &Postgres, more: &str) -> Hostler {
-    host(server, "postgres-archive", "hostler", "", &format!("{SETTINGS}{more}"))
+    Hostler::of_task(server, "postgres-archive", "hostler", "", &format!("{SETTINGS}{more}"))
 }
 
 fn count(server: &Postgres, table: &str) -> u64 {

@@ -5,17 +5,7 @@ mod compact;
 mod partitions;
 mod rollup;
 
-use hostler_tests::{Hostler, Postgres};
-
-/// A host whose task runs a plugin on a server's database `postgres`; `more` stands among the task's bindings.
-fn host(server: &Postgres, plugin: &str, role: &str, more: &str, settings: &str) -> Hostler {
-    let host = Hostler::new(&format!(
-        "[postgres.main]\ndsn = {:?}\n[tasks.task]\nplugin = {plugin:?}\nbind.database = \"postgres.main\"\n{more}settings = {{ {settings} }}\n",
-        server.dsn(role, "postgres")
-    ));
-    host.install(&[plugin]);
-    host
-}
+use hostler_tests::Hostler;
 
 /// Runs the task, which has to end with this code, and returns its findings.
 fn found(host: &Hostler, code: i32) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use hostler_tests::{Hostler, Postgres, eventually, servers};
 
-use crate::{found, host, planned};
+use crate::{found, planned};
 
 /// Orders by month from three months ago up to so many months ahead.
 fn server_of(version: u32, ahead: i32) -> Postgres {
@@ -19,7 +19,7 @@ fn server_of(version: u32, ahead: i32) -> Postgres {
 }
 
 fn partitions(server: &Postgres, settings: &str) -> Hostler {
-    host(server, "postgres-partitions", "hostler", "", settings)
+    Hostler::of_task(server, "postgres-partitions", "hostler", "", settings)
 }
 
 fn names(server: &Postgres) -> Vec<String> {

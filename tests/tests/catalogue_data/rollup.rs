@@ -2,7 +2,7 @@
 
 use hostler_tests::{Hostler, Postgres, Signal, eventually, servers};
 
-use crate::{found, host, planned};
+use crate::{found, planned};
 
 const TABLES: &str = "
     CREATE TABLE metrics (\"timestamp\" timestamptz NOT NULL, name text NOT NULL, labels jsonb, value float8);
@@ -39,7 +39,7 @@ fn with_samples(server: Postgres) -> Postgres {
 }
 
 fn rollup(server: &Postgres, more: &str) -> Hostler {
-    host(server, "monitoring-rollup", "hostler", "", &format!("grace = \"0s\", {SETTINGS}{more}"))
+    Hostler::of_task(server, "monitoring-rollup", "hostler", "", &format!("grace = \"0s\", {SETTINGS}{more}"))
 }
 
 /// All six months were left, and the run is behind.

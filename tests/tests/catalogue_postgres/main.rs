@@ -8,19 +8,10 @@ mod statistics;
 
 use hostler_tests::{Hostler, Postgres};
 
-/// A host whose task runs a plugin on a server's database `postgres`, as a role that the test made.
+/// A host whose task runs a plugin as a role that the test made.
 fn host(server: &Postgres, plugin: &str, role: &str, settings: &str) -> Hostler {
-    let machine = if plugin == "postgres-reindex" || plugin == "postgres-compact" || plugin == "postgres-tuning" {
-        "bind.machine = \"machine\"\n"
-    } else {
-        ""
-    };
-    let host = Hostler::new(&format!(
-        "[postgres.main]\ndsn = {:?}\n[tasks.task]\nplugin = {plugin:?}\nbind.database = \"postgres.main\"\n{machine}settings = {{ {settings} }}\n",
-        server.dsn(role, "postgres")
-    ));
-    host.install(&[plugin]);
-    host
+    let machine = if plugin == "postgres-reindex" { "bind.machine = \"machine\"\n" } else { "" };
+    Hostler::of_task(server, plugin, role, machine, settings)
 }
 
 /// Runs the task, which has to end with this code, and returns its findings.
